@@ -1,0 +1,19 @@
+//! The nouns of OuroborosDB: ids, byte formats, limits, chunking.
+//!
+//! Architecture invariant: nothing in this crate does IO, reads a clock, draws randomness or
+//! knows what async is. Every value that arrives as bytes is parsed into a valid type or refused
+//! with a [`FormatError`] that names what was malformed.
+
+pub mod codec;
+mod error;
+pub mod hash;
+mod id;
+pub mod limit;
+mod name;
+
+pub use error::FormatError;
+pub use id::{
+    BlockNonce, BlockNumber, BlockRoot, ChainId, ChunkHash, EpochId, GroupId, Incarnation,
+    ListHash, ObjectId, RecordId, ScopeId, StoreId, UserId, VertexHash,
+};
+pub use name::Name;

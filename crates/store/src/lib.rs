@@ -1,0 +1,3 @@
+//! One node's disk.
+
+pub mod disk;
