@@ -1,1 +1,29 @@
-//! .
+//! Keys and sealing: everything that is secret, and everything that is signed.
+//!
+//! Architecture invariant: nothing in this crate does IO or reads a clock; randomness is a
+//! parameter ([`Random`]). A seal binds *what* an object is and which epoch it belongs to, never
+//! *where* it lies; nothing depends on a counter, an offset or a clock. A failed unseal carries no
+//! detail. Secrets are zeroized on drop and print nothing.
+
+mod aead;
+mod compress;
+mod epoch_keys;
+mod error;
+mod object;
+mod page;
+mod random;
+mod secret;
+mod store_keys;
+
+pub use compress::{CompressionPolicy, Opener, Sealer};
+pub use epoch_keys::EpochKeys;
+pub use error::CryptError;
+pub use object::{Compression, FRAME_OVERHEAD, FRAME_PREFIX_LEN, ObjectHeader, ObjectKind};
+pub use page::{PAGE_OVERHEAD, PageKeys};
+pub use random::{OsRandom, Random, SeededRandom};
+pub use secret::EpochSecret;
+pub use store_keys::StoreKeys;
+
+/// The one suite: BLAKE3-256, AES-256-GCM, X25519 + ML-KEM-1024, Ed25519 + ML-DSA-87, HKDF-SHA-512,
+/// Argon2id. Any other value is refused; nothing is negotiated.
+pub const SUITE: u8 = 1;
