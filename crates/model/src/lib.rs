@@ -9,11 +9,17 @@ mod error;
 pub mod hash;
 mod id;
 pub mod limit;
+mod list;
+pub mod meta;
 mod name;
+mod vertex;
 
 pub use error::FormatError;
 pub use id::{
     BlockNonce, BlockNumber, BlockRoot, ChainId, ChunkHash, EpochId, GroupId, Incarnation,
     ListHash, ObjectId, RecordId, ScopeId, StoreId, UserId, VertexHash,
 };
+pub use list::List;
+pub use meta::{FileTime, Hole, Kind, Meta, Owner};
 pub use name::Name;
+pub use vertex::{ChunkEntry, Content, Hlc, Vertex};

@@ -1,0 +1,110 @@
+use model::{FormatError, Name, VertexHash};
+use thiserror::Error;
+
+/// Why a call failed and what it did: unless a variant says otherwise, nothing was changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No version bears this name (at that time).
+    #[error("no such name: {name}")]
+    NameUnknown {
+        /// The name.
+        name: Name,
+    },
+    /// No version has this hash or prefix.
+    #[error("no such version: {hash}")]
+    HashUnknown {
+        /// What was asked for.
+        hash: String,
+    },
+    /// Several versions begin with this prefix.
+    #[error("several versions begin with {hash}")]
+    HashAmbiguous {
+        /// What was asked for.
+        hash: String,
+    },
+    /// An argument is malformed or outside its domain.
+    #[error(transparent)]
+    Argument(#[from] FormatError),
+    /// The range begins past the end of the content.
+    #[error("range begins at {offset}, the content has {len} bytes")]
+    RangeOutside {
+        /// First byte asked for.
+        offset: u64,
+        /// Content length in bytes.
+        len: u64,
+    },
+    /// `expect_head` is not the single head.
+    #[error("the head is not {expected}")]
+    HeadMoved {
+        /// What was expected.
+        expected: VertexHash,
+        /// What is there.
+        heads: Vec<VertexHash>,
+    },
+    /// The caller asked to stop; what was acknowledged stays.
+    #[error("interrupted")]
+    Interrupted,
+    /// The content could not be read; nothing of this version is visible.
+    #[error("reading the content")]
+    Content(#[source] std::io::Error),
+    /// The store: disk, format, corruption, refusal.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// Keys: wrong passphrase, damaged key file, unknown suite.
+    #[error(transparent)]
+    Crypt(#[from] crypt::CryptError),
+    /// A key file that is missing, or readable by others.
+    #[error("key file {path}: {problem}")]
+    KeyFile {
+        /// Where it was looked for.
+        path: String,
+        /// What is wrong with it.
+        problem: KeyFileProblem,
+    },
+    /// A version refers to something the store does not have.
+    #[error("{object} is missing, needed by {needed_by}")]
+    Missing {
+        /// The missing object.
+        object: String,
+        /// The version that needs it.
+        needed_by: VertexHash,
+    },
+}
+
+/// What is wrong with a key file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFileProblem {
+    /// The data folder has a store, and no key file is there.
+    Missing,
+    /// Group or others can read it.
+    TooOpen,
+}
+
+impl std::fmt::Display for KeyFileProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "missing",
+            Self::TooOpen => "readable by others; run chmod 600 on it",
+        })
+    }
+}
+
+/// The four classes of failures, and who can act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Not there.
+    NotFound,
+    /// Malformed or outside its domain: the caller.
+    Usage,
+    /// Try again: the system.
+    Unavailable,
+    /// Damaged: repair.
+    Corrupt,
+    /// Access, limits, conditions: the user.
+    Refused,
+    /// Stopped by the caller.
+    Interrupted,
+    /// A defect of ours.
+    Internal,
+}

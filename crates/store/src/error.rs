@@ -1,0 +1,112 @@
+use model::{BlockNumber, FormatError};
+use thiserror::Error;
+
+use crate::disk::{DiskError, DiskOperation};
+
+/// Why the store could not do what it was asked. What was acknowledged before stays.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The disk failed, is full or read-only. The write was not acknowledged.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Another process has the data folder open.
+    #[error("the store is open in another process")]
+    Busy,
+    /// The folder holds something else, or nothing.
+    #[error("no store here")]
+    NotAStore,
+    /// Written by a newer version of the program; untouched.
+    #[error("the store has format {found}, this program knows {known}")]
+    NewerFormat {
+        /// The format found.
+        found: u32,
+        /// The newest known.
+        known: u32,
+    },
+    /// Bytes of the store are not what was written.
+    #[error("{file} is damaged at byte {offset}: {problem}")]
+    Corrupt {
+        /// File, relative to the data folder.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        problem: Problem,
+    },
+    /// A file that must be there is not.
+    #[error("{file} is missing")]
+    Missing {
+        /// File, relative to the data folder.
+        file: String,
+    },
+    /// An earlier write could not be made safe and no new file could take it: nothing more is
+    /// accepted until the store is opened again.
+    #[error("the store is read-only after a failed write")]
+    ReadOnly,
+    /// Needs keys that were not given.
+    #[error("the keys of this scope are not at hand")]
+    NoKeys,
+    /// The index could not answer; `check --rebuild` makes a new one.
+    #[error("the index is damaged")]
+    Index(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What is wrong with bytes of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Not parseable as what it must be.
+    Format(FormatError),
+    /// A hash or seal does not fit.
+    Seal,
+    /// Ends before it should.
+    Short,
+    /// Belongs to another place.
+    Misplaced,
+    /// A batch is bad although a later one says it was durable.
+    BatchLost {
+        /// Bytes that are known to have been acknowledged and cannot be read.
+        len: u64,
+    },
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Format(error) => write!(f, "{error}"),
+            Self::Seal => f.write_str("its check does not fit"),
+            Self::Short => f.write_str("it ends early"),
+            Self::Misplaced => f.write_str("it belongs elsewhere"),
+            Self::BatchLost { len } => write!(f, "{len} acknowledged bytes are lost"),
+        }
+    }
+}
+
+impl StoreError {
+    /// True when trying again later may work: busy, full, read-only, out of handles.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Busy | Self::ReadOnly | Self::Disk(_))
+    }
+
+    pub(crate) fn corrupt(file: &str, offset: u64, problem: Problem) -> Self {
+        Self::Corrupt { file: file.to_owned(), offset, problem }
+    }
+
+    pub(crate) fn format(file: &str, offset: u64, error: FormatError) -> Self {
+        Self::corrupt(file, offset, Problem::Format(error))
+    }
+
+    /// The operation that failed, when the disk did.
+    pub fn operation(&self) -> Option<DiskOperation> {
+        match self {
+            Self::Disk(error) => Some(error.operation),
+            _ => None,
+        }
+    }
+}
+
+/// `blocks/` or `open/` and the number, as files are named.
+pub(crate) fn block_file(dir: &str, number: BlockNumber) -> String {
+    format!("{dir}/{:010x}.block", number.0)
+}
