@@ -121,8 +121,12 @@ pub trait DiskLock: Send + Sync {}
 /// One folder on one disk.
 pub trait Disk: Send + Sync {
     /// Opens a file.
-    fn open(&self, path: &str, access: Access, caching: Caching)
-    -> Result<Arc<dyn DiskFile>, DiskError>;
+    fn open(
+        &self,
+        path: &str,
+        access: Access,
+        caching: Caching,
+    ) -> Result<Arc<dyn DiskFile>, DiskError>;
     /// Renames a file over whatever is at `to`; durable after [`Disk::sync_dir`] of both folders.
     fn rename(&self, from: &str, to: &str) -> Result<(), DiskError>;
     /// Removes a file; durable after [`Disk::sync_dir`].
@@ -143,6 +147,7 @@ pub trait Disk: Send + Sync {
 }
 
 /// An open file. All methods may be called from many threads.
+#[expect(clippy::len_without_is_empty, reason = "a length costs a system call and can fail")]
 pub trait DiskFile: Send + Sync {
     /// Reads until `out` is full or the file ends; returns the bytes read.
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize, DiskError>;
