@@ -4,6 +4,7 @@
 //! knows what async is. Every value that arrives as bytes is parsed into a valid type or refused
 //! with a [`FormatError`] that names what was malformed.
 
+mod chunker;
 pub mod codec;
 mod error;
 pub mod hash;
@@ -14,6 +15,7 @@ pub mod meta;
 mod name;
 mod vertex;
 
+pub use chunker::Chunker;
 pub use error::FormatError;
 pub use id::{
     BlockNonce, BlockNumber, BlockRoot, ChainId, ChunkHash, EpochId, GroupId, Incarnation,
