@@ -9,19 +9,29 @@ mod aead;
 mod compress;
 mod epoch_keys;
 mod error;
+mod identity;
+mod kdf;
+pub mod key_file;
 mod object;
 mod page;
+mod public_identity;
 mod random;
+mod root;
 mod secret;
+mod signature;
 mod store_keys;
 
 pub use compress::{CompressionPolicy, Opener, Sealer};
 pub use epoch_keys::EpochKeys;
 pub use error::CryptError;
+pub use identity::Identity;
 pub use object::{Compression, FRAME_OVERHEAD, FRAME_PREFIX_LEN, ObjectHeader, ObjectKind};
 pub use page::{PAGE_OVERHEAD, PageKeys};
+pub use public_identity::{PUBLIC_IDENTITY_LEN, PublicIdentity};
 pub use random::{OsRandom, Random, SeededRandom};
+pub use root::Root;
 pub use secret::EpochSecret;
+pub use signature::{HybridSignature, SIGNATURE_LEN};
 pub use store_keys::StoreKeys;
 
 /// The one suite: BLAKE3-256, AES-256-GCM, X25519 + ML-KEM-1024, Ed25519 + ML-DSA-87, HKDF-SHA-512,
