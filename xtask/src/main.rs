@@ -1,2 +1,81 @@
-//! .
-fn main() {}
+//! `cargo xtask COMMAND`: what the project needs around its code, so that it can be run again.
+//! `cargo xtask help` lists the commands.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer's tool: it is itself the place where files, clock and terminal come in"
+)]
+
+mod arguments;
+mod crates;
+mod edit;
+mod failure;
+mod hard_tree;
+mod random;
+mod same_tree;
+mod tidy;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use failure::Failure;
+
+struct Command {
+    usage: &'static str,
+    about: &'static str,
+    run: fn(Arguments) -> Result<(), Failure>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        usage: "crates [--lower]",
+        about: "count third-party crates; the limits may only fall",
+        run: crates::run,
+    },
+    Command {
+        usage: "edit FILE --edits N --seed N",
+        about: "insert or delete up to 64 bytes in N places of FILE",
+        run: edit::run_edit,
+    },
+    Command {
+        usage: "hard-tree DIR",
+        about: "make a folder of everything that is hard to store",
+        run: hard_tree::run,
+    },
+    Command {
+        usage: "random FILE BYTES --seed N",
+        about: "write BYTES (also 64KiB, 1GiB) that do not compress; FILE - is stdout",
+        run: edit::run_random,
+    },
+    Command {
+        usage: "same-tree A B",
+        about: "compare names, types, modes, times, targets, contents, hard links and holes",
+        run: same_tree::run,
+    },
+    Command { usage: "tidy", about: "the house rules that no compiler checks", run: tidy::run },
+];
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    let name = words.next().unwrap_or_else(|| "help".into());
+    let known = COMMANDS.iter().find(|command| {
+        command.usage.split(' ').next().is_some_and(|first| name.as_os_str() == first)
+    });
+    let Some(command) = known else {
+        COMMANDS.iter().for_each(|command| println!("{:<34} {}", command.usage, command.about));
+        return if name == "help" { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    };
+    match Arguments::parse(words).and_then(command.run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage) => {
+            eprintln!("usage: cargo xtask {}", command.usage);
+            ExitCode::from(2)
+        }
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
