@@ -1,7 +1,10 @@
 //! One node's disk.
 
+pub mod aligned;
 pub mod disk;
+mod disk_path;
 mod error;
+pub mod folder_disk;
 pub mod runs;
 
 pub use error::{Problem, StoreError};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ouroboros_store::aligned::AlignedBuf;
 use ouroboros_store::disk::{Access, Caching, Disk, DiskError, DiskFile};
 use ouroboros_store::folder_disk::FolderDisk;
+use ouroboros_store::sim_disk::{ImageKind, SimDisk};
 
 /// Runs every check on an empty disk.
 pub fn conformance(disk: &dyn Disk) {
@@ -227,4 +228,17 @@ fn space_is_plausible(disk: &dyn Disk) {
 fn folder() {
     let temp = tempfile::tempdir().unwrap();
     conformance(&FolderDisk::open(temp.path(), false).unwrap());
+}
+
+#[test]
+fn simulated() {
+    conformance(&SimDisk::recording(1));
+}
+
+#[test]
+fn simulated_after_a_crash() {
+    let disk = SimDisk::new(1);
+    disk.make_dir("left/over").unwrap();
+    conformance(&disk.crash(ImageKind::Process, 1));
+    conformance(&disk.crash(ImageKind::All, 1));
 }
