@@ -153,6 +153,12 @@ impl GroupId {
     pub const NONE: Self = Self::new([0; 16]);
 }
 
+impl Default for GroupId {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl From<ChunkHash> for ObjectId {
     fn from(id: ChunkHash) -> Self {
         Self::new(*id.as_bytes())
