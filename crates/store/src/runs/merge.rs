@@ -113,22 +113,20 @@ fn tier(slots: u32) -> u32 {
 }
 
 /// The neighbours to merge among runs of these sizes, newest first: the smallest class of which
-/// [`FANOUT`] runs, none larger, lie side by side. Only neighbours may merge, or an older entry would
-/// hide a newer one.
+/// [`FANOUT`] runs lie side by side, with no larger one between them; smaller ones go along. Only
+/// neighbours may merge, or an older entry would hide a newer one.
 pub(super) fn due(slots: &[u32]) -> Option<Range<usize>> {
-    let highest = slots.iter().map(|slots| tier(*slots)).max()?;
+    let tiers: Vec<u32> = slots.iter().map(|slots| tier(*slots)).collect();
+    let highest = *tiers.iter().max()?;
     (0..=highest).find_map(|class| {
         let mut start = 0;
-        for end in 0..=slots.len() {
-            if slots.get(end).is_some_and(|slots| tier(*slots) <= class) {
-                continue;
-            }
-            if end - start >= FANOUT {
-                return Some(start.max(end.saturating_sub(MERGE_RUNS_MAX))..end);
-            }
-            start = end + 1;
-        }
-        None
+        tiers.split(|tier| *tier > class).find_map(|window| {
+            let range = start..start + window.len();
+            start = range.end + 1;
+            let of_class = window.iter().filter(|tier| **tier == class).count();
+            (of_class >= FANOUT)
+                .then(|| range.start.max(range.end.saturating_sub(MERGE_RUNS_MAX))..range.end)
+        })
     })
 }
 
@@ -141,13 +139,12 @@ mod tests {
         assert_eq!(due(&[]), None);
         assert_eq!(due(&[4; 7]), None);
         assert_eq!(due(&[4; 8]), Some(0..8));
-        assert_eq!(due(&[4, 4, 4, 4, 1000, 4, 4, 4, 4]), Some(0..9), "at the class of the large");
+        assert_eq!(due(&[4, 4, 4, 4, 1000, 4, 4, 4, 4]), None, "a larger run lies between");
+        assert_eq!(due(&[4, 100, 100, 4, 100, 100, 100, 100, 100, 100]), Some(0..10));
         assert_eq!(due(&[1000, 4, 4, 4, 4, 4, 4, 4, 4]), Some(1..9));
         assert_eq!(due(&[4; 100]), Some(36..100));
-        let mut ladder = vec![4; 7];
-        ladder.extend([100; 7]);
-        ladder.extend([1000; 7]);
-        assert_eq!(due(&ladder), Some(0..14));
+        let ladder = [[4; 7], [100; 7], [1000; 7]].concat();
+        assert_eq!(due(&ladder), None);
     }
 
     /// 256 checkpoints of equal size: how often is an entry written, how many runs stay?
