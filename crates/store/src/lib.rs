@@ -4,6 +4,7 @@ pub mod aligned;
 pub mod disk;
 mod disk_path;
 mod error;
+pub mod fault_disk;
 pub mod folder_disk;
 pub mod runs;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ouroboros_store::aligned::AlignedBuf;
 use ouroboros_store::disk::{Access, Caching, Disk, DiskError, DiskFile};
+use ouroboros_store::fault_disk::FaultDisk;
 use ouroboros_store::folder_disk::FolderDisk;
 use ouroboros_store::sim_disk::{ImageKind, SimDisk};
 
@@ -241,4 +242,11 @@ fn simulated_after_a_crash() {
     disk.make_dir("left/over").unwrap();
     conformance(&disk.crash(ImageKind::Process, 1));
     conformance(&disk.crash(ImageKind::All, 1));
+}
+
+#[test]
+fn faulty_without_faults() {
+    conformance(&FaultDisk::over_sim(SimDisk::new(1)));
+    let temp = tempfile::tempdir().unwrap();
+    conformance(&FaultDisk::new(Arc::new(FolderDisk::open(temp.path(), false).unwrap())));
 }

@@ -35,8 +35,8 @@ fn after(disk: &SimDisk, kind: ImageKind) -> SimDisk {
 fn only_a_sync_makes_content_durable() {
     let disk = SimDisk::new(1);
     let f = create(&disk, "f");
-    disk.sync_dir("").unwrap();
     f.write_at(0, b"one").unwrap();
+    disk.sync_dir("").unwrap();
     assert_eq!(file(&after(&disk, ImageKind::None), "f").unwrap(), b"");
     f.sync().unwrap();
     f.write_at(0, b"ONE two").unwrap();
