@@ -8,7 +8,8 @@ use crate::failure::Failure;
 
 const FILE_LINES_MAX: usize = 600;
 const README_LINES_MAX: usize = 150;
-const LINE_COLUMNS_MAX: usize = 100;
+/// rustfmt keeps code within 100; this is for comments and texts.
+const LINE_COLUMNS_MAX: usize = 120;
 const GLOSSARY: &str = "docs/glossary.md";
 const SKIPPED: &[&str] = &[".git", "target", "testdata"];
 /// Must be there, in every clone.
@@ -189,13 +190,16 @@ fn is_library_root(name: &str) -> bool {
     name.starts_with("crates/") && name.ends_with("/src/lib.rs")
 }
 
-/// Types a library shows: capitalised names in its `pub use`.
+/// Types a library shows: capitalised names in its `pub use`, error enums aside.
 fn exported_types(text: &str) -> BTreeSet<String> {
     let mut types = BTreeSet::new();
     for statement in text.split(';').filter_map(|part| part.split("pub use ").nth(1)) {
         let words = statement.split(|c: char| !c.is_alphanumeric() && c != '_');
-        let is_type =
-            |word: &&str| word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase);
+        let is_type = |word: &&str| {
+            let is_mixed =
+                word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase);
+            is_mixed && !word.ends_with("Error")
+        };
         types.extend(words.filter(is_type).map(str::to_owned));
     }
     types
