@@ -7,11 +7,16 @@
 
 mod aead;
 mod compress;
+mod endorsement;
+mod epoch;
 mod epoch_keys;
 mod error;
+mod genesis;
 mod identity;
 mod kdf;
 pub mod key_file;
+mod member_record;
+mod membership;
 mod object;
 mod page;
 mod public_identity;
@@ -20,11 +25,17 @@ mod root;
 mod secret;
 mod signature;
 mod store_keys;
+mod wrap;
 
 pub use compress::{CompressionPolicy, Opener, Sealer};
+pub use endorsement::Endorsement;
+pub use epoch::{EpochCore, EpochRecord};
 pub use epoch_keys::EpochKeys;
 pub use error::CryptError;
+pub use genesis::{Genesis, SignedGenesis};
 pub use identity::Identity;
+pub use member_record::{Change, MemberRecord, Pin, Rights, SignedRecord};
+pub use membership::Membership;
 pub use object::{Compression, FRAME_OVERHEAD, FRAME_PREFIX_LEN, ObjectHeader, ObjectKind};
 pub use page::{PAGE_OVERHEAD, PageKeys};
 pub use public_identity::{PUBLIC_IDENTITY_LEN, PublicIdentity};
@@ -33,6 +44,7 @@ pub use root::Root;
 pub use secret::EpochSecret;
 pub use signature::{HybridSignature, SIGNATURE_LEN};
 pub use store_keys::StoreKeys;
+pub use wrap::{WRAP_LEN, Wrap};
 
 /// The one suite: BLAKE3-256, AES-256-GCM, X25519 + ML-KEM-1024, Ed25519 + ML-DSA-87, HKDF-SHA-512,
 /// Argon2id. Any other value is refused; nothing is negotiated.

@@ -27,6 +27,11 @@ impl EpochSecret {
         &self.0
     }
 
+    /// `cS`: what an epoch's core publishes of its secret.
+    pub fn commitment(&self) -> [u8; 32] {
+        self.key().keyed(&[b"ouro/1/epoch-commit"])
+    }
+
     pub(crate) fn key(&self) -> HashKey {
         HashKey::new(self.0)
     }

@@ -1,0 +1,350 @@
+//! Who belongs to a scope: a fold over the set of its records, the same for every order of arrival.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{ChainId, FormatError, RecordId, ScopeId, UserId};
+
+use crate::member_record::{Change, LABEL, Pin, Rights, SignedRecord};
+use crate::{CryptError, Genesis, PublicIdentity};
+
+/// Records of one log at most.
+const RECORDS_MAX: usize = 4096;
+
+/// A scope's members as its whole log says. The admins of the genesis hold every right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    scope: ScopeId,
+    heads: Vec<RecordId>,
+    members: BTreeMap<UserId, (PublicIdentity, Rights)>,
+    pins: BTreeMap<UserId, BTreeMap<ChainId, Pin>>,
+    settings: Option<Vec<u8>>,
+}
+
+impl Membership {
+    /// Computes the members. A record that is unsigned, unauthorised, of another scope or whose
+    /// ancestors are not all there is not an error: it does not count (yet).
+    pub fn fold(genesis: &Genesis, records: &[SignedRecord]) -> Result<Self, CryptError> {
+        if records.len() > RECORDS_MAX {
+            let (value, limit) = (records.len() as u64, RECORDS_MAX as u64);
+            return Err(FormatError::TooLong { noun: "membership log", value, limit }.into());
+        }
+        let log = Log::new(genesis, records);
+        let mut removals = log.admin_removals();
+        let standing = log.standing(&removals);
+        removals.extend(log.nodes.iter().enumerate().filter_map(|(at, node)| {
+            let plain =
+                matches!(node.change, Change::Remove { subject, .. } if !log.ever_admin(*subject));
+            (plain && standing.contains_key(&at)).then_some(at)
+        }));
+        Ok(Self {
+            scope: genesis.scope_id(),
+            heads: log.heads(),
+            members: log.members(&removals, &standing),
+            pins: log.pins(&removals),
+            settings: log.settings(&standing),
+        })
+    }
+
+    /// The scope.
+    pub const fn scope(&self) -> ScopeId {
+        self.scope
+    }
+
+    /// The records no other known record has as a parent, ascending.
+    pub fn heads(&self) -> &[RecordId] {
+        &self.heads
+    }
+
+    /// What `user` may do.
+    pub fn rights_of(&self, user: UserId) -> Rights {
+        self.members.get(&user).map_or(Rights::NONE, |(_, rights)| *rights)
+    }
+
+    /// The keys of a member.
+    pub fn public(&self, user: UserId) -> Option<&PublicIdentity> {
+        self.members.get(&user).map(|(public, _)| public)
+    }
+
+    /// Who may read, ascending by id.
+    pub fn readers(&self) -> Vec<&PublicIdentity> {
+        self.with(Rights::READER)
+    }
+
+    /// Who may write, ascending by id.
+    pub fn writers(&self) -> Vec<&PublicIdentity> {
+        self.with(Rights::WRITER)
+    }
+
+    /// Where the chains of a removed member end; `None` when nobody removed it. Of several pins of
+    /// a chain the lowest counts.
+    pub fn pins_of(&self, user: UserId) -> Option<&BTreeMap<ChainId, Pin>> {
+        self.pins.get(&user)
+    }
+
+    /// The sealed settings; of concurrent ones those of the greatest record id.
+    pub fn settings(&self) -> Option<&[u8]> {
+        self.settings.as_deref()
+    }
+
+    fn with(&self, right: Rights) -> Vec<&PublicIdentity> {
+        let has = |(public, rights)| Rights::contain(rights, right).then_some(public);
+        self.members.values().filter_map(|(public, rights)| has((public, *rights))).collect()
+    }
+}
+
+/// Orders admins: those of the genesis by position, the others by their first add (depth, id).
+type Seniority = (u64, [u8; 32]);
+
+struct Node<'a> {
+    id: RecordId,
+    depth: u64,
+    signers: BTreeSet<UserId>,
+    parents: &'a [RecordId],
+    ancestors: BTreeSet<usize>,
+    change: &'a Change,
+}
+
+/// The sound part of the log in topological order.
+struct Log<'a> {
+    genesis: &'a Genesis,
+    nodes: Vec<Node<'a>>,
+    /// Indices of the adds that make this user an admin.
+    admin_adds: BTreeMap<UserId, Vec<usize>>,
+}
+
+impl<'a> Log<'a> {
+    fn new(genesis: &'a Genesis, records: &'a [SignedRecord]) -> Self {
+        let signed = signed_records(genesis, records);
+        let mut log = Self { genesis, nodes: Vec::new(), admin_adds: BTreeMap::new() };
+        let mut placed: BTreeMap<RecordId, usize> = BTreeMap::new();
+        let mut waiting = signed;
+        loop {
+            let ready: Vec<RecordId> = waiting
+                .iter()
+                .filter(|(_, (record, _))| {
+                    record.record.parents.iter().all(|id| placed.contains_key(id))
+                })
+                .map(|(id, _)| *id)
+                .collect();
+            if ready.is_empty() {
+                return log;
+            }
+            let first_of_round = log.nodes.len();
+            for id in ready {
+                let Some((record, signers)) = waiting.remove(&id) else { continue };
+                log.place(id, record, signers, &placed);
+            }
+            let round = log.nodes.iter().enumerate().skip(first_of_round);
+            placed.extend(round.map(|(at, node)| (node.id, at)));
+        }
+    }
+
+    fn place(
+        &mut self,
+        id: RecordId,
+        signed: &'a SignedRecord,
+        signers: BTreeSet<UserId>,
+        placed: &BTreeMap<RecordId, usize>,
+    ) {
+        let parents = signed.record.parents.as_slice();
+        let mut ancestors = BTreeSet::new();
+        let mut depth = 1;
+        for at in parents.iter().filter_map(|parent| placed.get(parent)) {
+            let Some(parent) = self.nodes.get(*at) else { continue };
+            ancestors.extend(&parent.ancestors);
+            ancestors.insert(*at);
+            depth = depth.max(parent.depth + 1);
+        }
+        let change = &signed.record.change;
+        if let Change::Add { subject, rights, .. } = change
+            && rights.contain(Rights::ADMIN)
+        {
+            self.admin_adds.entry(subject.user_id()).or_default().push(self.nodes.len());
+        }
+        self.nodes.push(Node { id, depth, signers, parents, ancestors, change });
+    }
+
+    fn ever_admin(&self, user: UserId) -> bool {
+        self.genesis.position(user).is_some() || self.admin_adds.contains_key(&user)
+    }
+
+    /// The removals of admins that count, each decided at its turn: the most senior signer first.
+    fn admin_removals(&self) -> BTreeSet<usize> {
+        let mut counted = BTreeSet::new();
+        loop {
+            let standing = self.standing(&counted);
+            let next = self
+                .nodes
+                .iter()
+                .enumerate()
+                .filter(|(at, node)| {
+                    let of_admin = matches!(node.change, Change::Remove { subject, .. } if self.ever_admin(*subject));
+                    of_admin && !counted.contains(at)
+                })
+                .filter_map(|(at, node)| Some((standing.get(&at)?, node.depth, node.id, at)))
+                .min();
+            match next {
+                Some((_, _, _, at)) => counted.insert(at),
+                None => return counted,
+            };
+        }
+    }
+
+    /// The records enough of whose signers are admins there and then, given the removals counted so
+    /// far, with the seniority of the junior-most signer needed.
+    fn standing(&self, removals: &BTreeSet<usize>) -> BTreeMap<usize, Seniority> {
+        let needed = usize::from(self.genesis.threshold());
+        let mut standing = BTreeMap::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            let mut signers: Vec<Seniority> = node
+                .signers
+                .iter()
+                .filter(|signer| !self.blocked(at, node, **signer, removals, &standing))
+                .filter_map(|signer| self.seniority(node, *signer, &standing))
+                .collect();
+            signers.sort_unstable();
+            if let Some(junior) = needed.checked_sub(1).and_then(|last| signers.get(last)) {
+                standing.insert(at, *junior);
+            }
+        }
+        standing
+    }
+
+    fn seniority(
+        &self,
+        node: &Node<'_>,
+        signer: UserId,
+        standing: &BTreeMap<usize, Seniority>,
+    ) -> Option<Seniority> {
+        if let Some(position) = self.genesis.position(signer) {
+            let mut place = [0; 32];
+            let (_, low) = place.split_at_mut(24);
+            low.copy_from_slice(&(position as u64).to_be_bytes());
+            return Some((0, place));
+        }
+        let adds = self.admin_adds.get(&signer)?.iter();
+        adds.filter(|add| node.ancestors.contains(add) && standing.contains_key(add))
+            .filter_map(|add| self.nodes.get(*add))
+            .map(|add| (add.depth, *add.id.as_bytes()))
+            .min()
+    }
+
+    /// A record by a removed admin counts only as an ancestor of the removal, or after an add that
+    /// takes the removal back.
+    #[expect(clippy::too_many_arguments, reason = "the question has five parts")]
+    fn blocked(
+        &self,
+        at: usize,
+        node: &Node<'_>,
+        signer: UserId,
+        removals: &BTreeSet<usize>,
+        standing: &BTreeMap<usize, Seniority>,
+    ) -> bool {
+        let taken_back = |removal: RecordId| {
+            let adds = self.admin_adds.get(&signer).into_iter().flatten();
+            adds.filter(|add| node.ancestors.contains(add) && standing.contains_key(add))
+                .filter_map(|add| self.nodes.get(*add))
+                .any(|add| matches!(add.change, Change::Add { overrides, .. } if overrides.contains(&removal)))
+        };
+        removals.iter().filter_map(|removal| self.nodes.get(*removal)).any(|removal| {
+            matches!(removal.change, Change::Remove { subject, .. } if *subject == signer)
+                && !removal.ancestors.contains(&at)
+                && !taken_back(removal.id)
+        })
+    }
+
+    fn heads(&self) -> Vec<RecordId> {
+        let mut heads: BTreeSet<RecordId> = self.nodes.iter().map(|node| node.id).collect();
+        for parent in self.nodes.iter().flat_map(|node| node.parents) {
+            heads.remove(parent);
+        }
+        heads.into_iter().collect()
+    }
+
+    fn members(
+        &self,
+        removals: &BTreeSet<usize>,
+        standing: &BTreeMap<usize, Seniority>,
+    ) -> BTreeMap<UserId, (PublicIdentity, Rights)> {
+        let mut removed: BTreeMap<UserId, Vec<RecordId>> = BTreeMap::new();
+        for node in removals.iter().filter_map(|removal| self.nodes.get(*removal)) {
+            if let Change::Remove { subject, .. } = node.change {
+                removed.entry(*subject).or_default().push(node.id);
+            }
+        }
+        let removals_of = |user| removed.get(&user).map_or(&[][..], Vec::as_slice);
+        let mut members = BTreeMap::new();
+        for admin in self.genesis.admins() {
+            if removals_of(admin.user_id()).is_empty() {
+                members.insert(admin.user_id(), (admin.clone(), Rights::ALL));
+            }
+        }
+        for node in standing.keys().filter_map(|at| self.nodes.get(*at)) {
+            let Change::Add { subject, rights, overrides } = node.change else { continue };
+            if removals_of(subject.user_id()).iter().all(|removal| overrides.contains(removal)) {
+                let member = members
+                    .entry(subject.user_id())
+                    .or_insert_with(|| (PublicIdentity::clone(subject), Rights::NONE));
+                member.1 = member.1.and(*rights);
+            }
+        }
+        members
+    }
+
+    fn pins(&self, removals: &BTreeSet<usize>) -> BTreeMap<UserId, BTreeMap<ChainId, Pin>> {
+        let mut all: BTreeMap<UserId, BTreeMap<ChainId, Pin>> = BTreeMap::new();
+        for node in removals.iter().filter_map(|removal| self.nodes.get(*removal)) {
+            let Change::Remove { subject, pins } = node.change else { continue };
+            let lowest = all.entry(*subject).or_default();
+            for pin in pins {
+                let kept = lowest.entry(pin.chain).or_insert(*pin);
+                *kept = (*kept).min(*pin);
+            }
+        }
+        all
+    }
+
+    fn settings(&self, standing: &BTreeMap<usize, Seniority>) -> Option<Vec<u8>> {
+        let sets: Vec<(usize, &Node<'_>, &Vec<u8>)> = standing
+            .keys()
+            .filter_map(|at| {
+                let node = self.nodes.get(*at)?;
+                let Change::Set { settings } = node.change else { return None };
+                Some((*at, node, settings))
+            })
+            .collect();
+        let latest = sets
+            .iter()
+            .filter(|(at, ..)| !sets.iter().any(|(_, later, _)| later.ancestors.contains(at)));
+        latest.max_by_key(|(_, node, _)| node.id).map(|(.., settings)| (*settings).clone())
+    }
+}
+
+/// The records of this scope by id, with the signers whose signatures hold. The same body may
+/// arrive several times with different signatures; they add up.
+fn signed_records<'a>(
+    genesis: &Genesis,
+    records: &'a [SignedRecord],
+) -> BTreeMap<RecordId, (&'a SignedRecord, BTreeSet<UserId>)> {
+    let scope = genesis.scope_id();
+    let mut known: BTreeMap<UserId, &PublicIdentity> =
+        genesis.admins().iter().map(|admin| (admin.user_id(), admin)).collect();
+    for signed in records {
+        if let Change::Add { subject, .. } = &signed.record.change {
+            known.insert(subject.user_id(), subject);
+        }
+    }
+    let mut all: BTreeMap<RecordId, (&SignedRecord, BTreeSet<UserId>)> = BTreeMap::new();
+    for signed in records.iter().filter(|signed| signed.record.scope == scope) {
+        let body = signed.record.encode();
+        let holds = signed.endorsements.iter().filter_map(|endorsement| {
+            let public = known.get(&endorsement.signer)?;
+            public.verify(LABEL, &body, &endorsement.signature).ok()?;
+            Some(endorsement.signer)
+        });
+        let entry = all.entry(signed.record.id()).or_insert_with(|| (signed, BTreeSet::new()));
+        entry.1.extend(holds);
+    }
+    all.retain(|_, (_, signers)| !signers.is_empty());
+    all
+}
