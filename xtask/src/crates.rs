@@ -1,17 +1,19 @@
-//! How many third-party crates the embedded library and the binary pull in, and which must not
-//! be among them.
+//! Third-party crates: how many the embedded library and the binary pull in, under which licences,
+//! and why each direct one is there.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
+use crate::licence;
 
 /// No edit of the limits file goes above these.
 const EMBEDDED_MAX: usize = 60;
 const BINARY_MAX: usize = 260;
 const LIMITS: &str = "xtask/crates.limits";
+const REASONS: &str = "docs/decisions/0005-dependencies.md";
 /// What would make the embedded library a network program. A crate counts by its name or by
 /// `name-` in front of it.
 const NETWORK: &[&str] = &[
@@ -44,40 +46,45 @@ const NETWORK: &[&str] = &[
 pub(crate) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let lower = arguments.flag("lower");
     arguments.end()?;
-    let path = Path::new(LIMITS);
-    let text = std::fs::read_to_string(path).map_err(Failure::at(path))?;
+    let text = read(LIMITS)?;
     let mut lowered = text.clone();
-    let mut problems = 0;
+    let mut problems = Vec::new();
     for (label, package, ceiling) in
         [("embedded", "ouroborosdb", EMBEDDED_MAX), ("binary", "ouroboros-cli", BINARY_MAX)]
     {
         let crates = third_party(package)?;
-        let limit = limit_of(&text, label).filter(|limit| *limit <= ceiling);
-        let Some(limit) = limit else {
-            println!("{label}: {LIMITS} must give a number up to {ceiling}");
-            problems += 1;
+        let count = crates.len();
+        let Some(limit) = limit_of(&text, label).filter(|limit| *limit <= ceiling) else {
+            problems.push(format!("{label}: {LIMITS} must give a number up to {ceiling}"));
             continue;
         };
-        println!("{label} ({package}): {} third-party crates, limit {limit}", crates.len());
-        if crates.len() > limit {
-            println!("  one came in: say why in docs/decisions, or do without");
-            problems += 1;
+        println!("{label} ({package}): {count} third-party crates, limit {limit}");
+        if count > limit {
+            problems.push(format!("{label}: {} too many", count - limit));
         }
-        if label == "embedded" {
-            for name in crates.iter().filter(|name| is_network(name)) {
-                println!("  {name} is a network stack");
-                problems += 1;
+        for (name, licence) in &crates {
+            if label == "embedded" && is_network(name) {
+                problems.push(format!("{label}: {name} is a network stack"));
+            }
+            if !licence::is_allowed(licence) {
+                problems.push(format!("{label}: {name} is under {licence:?}"));
             }
         }
-        if crates.len() < limit {
-            let (old, new) = (format!("{label} {limit}\n"), format!("{label} {}\n", crates.len()));
-            lowered = lowered.replace(&old, &new);
+        if count < limit {
+            lowered = lowered.replace(&format!("{label} {limit}\n"), &format!("{label} {count}\n"));
         }
     }
+    problems.extend(without_reason()?);
     if lower && lowered != text {
-        std::fs::write(path, lowered).map_err(Failure::at(path))?;
+        std::fs::write(LIMITS, lowered).map_err(Failure::at(Path::new(LIMITS)))?;
     }
-    Failure::unless_none(problems, "problem with the dependencies")
+    problems.iter().for_each(|problem| println!("{problem}"));
+    Failure::unless_none(problems.len(), "problem with the dependencies")
+}
+
+fn read(path: &str) -> Result<String, Failure> {
+    let path = Path::new(path);
+    std::fs::read_to_string(path).map_err(Failure::at(path))
 }
 
 fn limit_of(text: &str, label: &str) -> Option<usize> {
@@ -85,26 +92,43 @@ fn limit_of(text: &str, label: &str) -> Option<usize> {
     line.and_then(|number| number.parse().ok())
 }
 
-/// `name vVERSION` of every crate of others in the normal dependencies of `package` on this
-/// machine. Two versions of one crate are two.
-fn third_party(package: &str) -> Result<BTreeSet<String>, Failure> {
+/// Direct dependencies of any package of ours that [`REASONS`] has no line for.
+fn without_reason() -> Result<Vec<String>, Failure> {
+    let reasons = read(REASONS)?;
+    let tree = cargo_tree(&["--workspace", "-e", "normal,dev,build", "--depth", "1"])?;
+    let names = parse_tree(&tree).into_keys();
+    let names = names.filter_map(|name| name.split(' ').next().map(str::to_owned));
+    let unexplained = names.filter(|name| !reasons.contains(&format!("`{name}`")));
+    Ok(unexplained.map(|name| format!("{name}: no reason in {REASONS}")).collect())
+}
+
+/// Crates of others in the normal dependencies of `package` on this machine.
+fn third_party(package: &str) -> Result<BTreeMap<String, String>, Failure> {
+    Ok(parse_tree(&cargo_tree(&["-e", "normal", "-p", package])?))
+}
+
+fn cargo_tree(what: &[&str]) -> Result<String, Failure> {
     let mut command = Command::new("cargo");
-    command.args(["tree", "--locked", "-e", "normal", "--prefix", "none", "-p", package]);
+    command.args(["tree", "--locked", "--prefix", "none", "--format", "{p}|{l}"]).args(what);
     let fail = |detail: String| Failure::Program { program: "cargo tree".to_owned(), detail };
     let output = command.output().map_err(|error| fail(error.to_string()))?;
     if !output.status.success() {
         return Err(fail(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
-    Ok(parse_tree(&String::from_utf8_lossy(&output.stdout)))
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn parse_tree(text: &str) -> BTreeSet<String> {
+/// `name vVERSION` and its licence. Two versions of one crate are two.
+fn parse_tree(text: &str) -> BTreeMap<String, String> {
     // Ours carry their folder: `name v1.2.3 (/folder)`.
     let of_others = text.lines().filter(|line| !line.contains(" (/"));
     of_others
         .filter_map(|line| {
-            let (name, rest) = line.split_once(' ')?;
-            Some(format!("{name} {}", rest.split(' ').next()?))
+            let (package, licence) = line.split_once('|')?;
+            let (name, rest) = package.split_once(' ')?;
+            let version = rest.split(' ').next()?;
+            let licence = licence.trim_end_matches(" (*)");
+            Some((format!("{name} {version}"), licence.to_owned()))
         })
         .collect()
 }
@@ -122,10 +146,13 @@ mod tests {
 
     #[test]
     fn a_tree_is_counted_once_per_version_without_ours() {
-        let text = "ours v0.1.0 (/src/ours)\nsyn v2.0.1\nsyn v3.0.0\nsyn v2.0.1 (*)\n\
-                    derive v1.0.0 (proc-macro)\n";
-        let names: Vec<_> = parse_tree(text).into_iter().collect();
+        let text = "ours v0.1.0 (/src/ours)|MIT\nsyn v2.0.1|MIT\nsyn v3.0.0|ISC\n\
+                    syn v2.0.1|MIT (*)\nderive v1.0.0 (proc-macro)|MIT OR ISC\n";
+        let crates = parse_tree(text);
+        let names: Vec<_> = crates.keys().collect();
         assert_eq!(names, ["derive v1.0.0", "syn v2.0.1", "syn v3.0.0"]);
+        assert_eq!(crates["syn v2.0.1"], "MIT");
+        assert_eq!(crates["derive v1.0.0"], "MIT OR ISC");
     }
 
     #[test]

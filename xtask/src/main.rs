@@ -13,6 +13,7 @@ mod crates;
 mod edit;
 mod failure;
 mod hard_tree;
+mod licence;
 mod random;
 mod same_tree;
 mod tidy;
@@ -31,7 +32,7 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         usage: "crates [--lower]",
-        about: "count third-party crates; the limits may only fall",
+        about: "third-party crates: their number may only fall, licences and reasons must be there",
         run: crates::run,
     },
     Command {
