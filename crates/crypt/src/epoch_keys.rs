@@ -86,7 +86,7 @@ impl EpochKeys {
         ChunkHash::new(self.dedup.keyed(&[plain]))
     }
 
-    /// The id of a list with this encoding; never that of a chunk (decision 0004).
+    /// The id of a list with this encoding; never that of a chunk (decision 0006).
     pub fn list_hash(&self, plain: &[u8]) -> ListHash {
         ListHash::new(self.dedup_list.keyed(&[plain]))
     }
