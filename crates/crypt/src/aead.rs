@@ -51,3 +51,27 @@ pub(crate) fn open_in_place(
     data.truncate(len);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_provider_opens_what_this_one_sealed() {
+        use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+        for len in [0usize, 1, 15, 16, 17, 1000, 70_000] {
+            let plain: Vec<u8> = (0..len).map(|i| i.to_le_bytes()[0]).collect();
+            let mut data = plain.clone();
+            let key = OneTimeKey { key: [3; 32], nonce: [4; 12] };
+            let tag = seal_in_place(&key, b"aad", &mut data);
+            data.extend_from_slice(&tag);
+            let other = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key.key).unwrap());
+            let nonce = Nonce::assume_unique_for_key(key.nonce);
+            let mut copy = data.clone();
+            assert_eq!(other.open_in_place(nonce, Aad::from(b"aad"), &mut copy).unwrap(), plain);
+            assert_eq!(open_in_place(&key, b"other", &mut data.clone()), Err(CryptError::Unseal));
+            open_in_place(&key, b"aad", &mut data).unwrap();
+            assert_eq!(data, plain);
+        }
+    }
+}
