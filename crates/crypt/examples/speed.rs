@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use model::{BlockNonce, EpochId, ScopeId};
 use ouroboros_crypt::{
-    CompressionPolicy, EpochKeys, EpochSecret, ObjectKind, Opener, OsRandom, Random, Sealer,
+    CompressionPolicy, EpochKeys, EpochSecret, Identity, ObjectKind, Opener, OsRandom, Random,
+    Root, Sealer, Wrap, key_file::Argon2Cost,
 };
 
 const ROUNDS: u32 = 2000;
@@ -43,7 +44,28 @@ fn providers(plain: &[u8]) {
     });
 }
 
+fn identities() {
+    let root = || Root::random(&OsRandom);
+    measure("identity from its root", 0, || drop(Identity::from_root(root()).expect("identity")));
+    let identity = Identity::from_root(root()).expect("identity");
+    measure("sign", 0, || drop(identity.sign("speed", b"body")));
+    let signature = identity.sign("speed", b"body");
+    measure("verify", 0, || {
+        identity.public().verify("speed", b"body", &signature).expect("own signature");
+    });
+    let (scope, epoch) = (ScopeId::new([1; 32]), EpochId::new([1; 32]));
+    let secret = EpochSecret::random(&OsRandom);
+    let of = || Wrap::of(scope, epoch, identity.public(), &secret, &OsRandom).expect("wrap");
+    measure("wrap", 0, || drop(of()));
+    let wrap = of();
+    measure("unwrap", 0, || drop(wrap.unwrap(scope, epoch, &identity).expect("own wrap")));
+    let start = Instant::now();
+    let cost = Argon2Cost::calibrate(&mut || start.elapsed());
+    println!("passphrase: {} passes", cost.passes());
+}
+
 fn main() {
+    identities();
     let epoch = EpochId::new([1; 32]);
     let secret = EpochSecret::random(&OsRandom);
     let keys = EpochKeys::new(ScopeId::new([2; 32]), epoch, epoch, &secret);

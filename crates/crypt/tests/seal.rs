@@ -150,6 +150,54 @@ fn a_swapped_header_is_refused() {
 }
 
 #[test]
+fn a_frame_that_commits_to_another_key_is_refused() {
+    // Everything is sound but the commitment, and the header is masked for the false one: only the
+    // comparison itself can tell.
+    let keys = keys();
+    let mut frame = seal(&keys, ObjectKind::Index, b"committed");
+    let masks = model::hash::HashKey::new([4; 32]).sub("frame");
+    let mask = |frame: &mut Vec<u8>| {
+        let mut mask = [0; 42];
+        masks.expand(&[&frame[42..58], &frame[58..90]], &mut mask);
+        frame.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    };
+    mask(&mut frame);
+    frame[58] ^= 1;
+    mask(&mut frame);
+    let claimed = keys.frame_header(frame.first_chunk().unwrap()).unwrap();
+    assert_eq!(claimed.kind, ObjectKind::Index);
+    assert_eq!(open(&keys, &frame), Err(CryptError::Unseal));
+    mask(&mut frame);
+    frame[58] ^= 1;
+    mask(&mut frame);
+    assert!(open(&keys, &frame).is_ok(), "the false commitment was all that was wrong");
+}
+
+#[test]
+fn an_object_under_a_false_id_is_refused() {
+    // A writer of the scope can seal anything as anything; readers recompute the id.
+    let keys = keys();
+    let wrong_id = keys.chunk_hash(b"wanted").into();
+    let sealed = std::panic::catch_unwind(|| {
+        let mut out = Vec::new();
+        let mut sealer = Sealer::new(CompressionPolicy::Off);
+        keys.seal(ObjectKind::Chunk, wrong_id, b"poison", &mut sealer, &NONCE, &mut out);
+        out
+    });
+    // Development builds refuse to seal it at all.
+    if let Ok(frame) = sealed {
+        assert_eq!(open(&keys, &frame), Err(CryptError::Unseal));
+    }
+    // Under a foreign generation the ids are made by another secret: sealed there, refused here.
+    let foreign = keys_of(1, 2, 4).with_ids_of(&EpochSecret::from_bytes([9; 32]));
+    for kind in [ObjectKind::Chunk, ObjectKind::List] {
+        let frame = seal(&foreign, kind, b"poison");
+        assert!(open(&foreign, &frame).is_ok());
+        assert_eq!(open(&keys, &frame), Err(CryptError::Unseal), "{kind:?}");
+    }
+}
+
+#[test]
 fn an_object_moves_verbatim_and_equal_content_looks_different() {
     let keys = keys();
     for (kind, plain) in samples() {
