@@ -275,3 +275,83 @@ fn limit(value: usize, limit: usize) -> Result<(), FormatError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Change, Genesis, MemberRecord, Root, SeededRandom};
+
+    struct Scope {
+        admin: Identity,
+        reader: Identity,
+        membership: Membership,
+    }
+
+    /// An admin of the genesis and one member who may only read.
+    fn scope() -> Scope {
+        let random = SeededRandom::new(1);
+        let [admin, reader] = [(); 2].map(|()| Identity::from_root(Root::random(&random)).unwrap());
+        let genesis = Genesis::new(vec![admin.public().clone()], 1, &random).unwrap();
+        let subject = Box::new(reader.public().clone());
+        let change = Change::Add { subject, rights: Rights::READER, overrides: Vec::new() };
+        let record = MemberRecord { scope: genesis.scope_id(), parents: Vec::new(), change };
+        let membership = Membership::fold(&genesis, &[record.sign(&[&admin])]).unwrap();
+        Scope { admin, reader, membership }
+    }
+
+    fn minted(scope: &Scope) -> (EpochRecord, EpochSecret) {
+        EpochRecord::mint(&scope.admin, &scope.membership, &[], &SeededRandom::new(2)).unwrap()
+    }
+
+    fn wraps(record: &EpochRecord, scope: &Scope, secret: &EpochSecret) -> Vec<Wrap> {
+        let of = |reader| {
+            let random = SeededRandom::new(3);
+            Wrap::of(record.core.scope, record.epoch_id(), reader, secret, &random).unwrap()
+        };
+        scope.membership.readers().into_iter().map(of).collect()
+    }
+
+    fn signed(mut record: EpochRecord, by: &Identity) -> EpochRecord {
+        let body = signed_body(record.epoch_id(), &record.prev, &record.wraps);
+        record.signature = by.sign(LABEL, &body);
+        record
+    }
+
+    #[test]
+    fn wraps_of_another_secret_than_the_published_one_are_refused() {
+        let scope = scope();
+        let (mut record, secret) = minted(&scope);
+        record.wraps = wraps(&record, &scope, &EpochSecret::from_bytes([9; 32]));
+        let lying = signed(record.clone(), &scope.admin);
+        assert_eq!(lying.verify(&scope.membership), Ok(()), "only the opened secret tells");
+        let refused = lying.open(&scope.admin, &scope.membership).err();
+        assert_eq!(refused, Some(CryptError::Unseal));
+        record.wraps = wraps(&record, &scope, &secret);
+        signed(record, &scope.admin).open(&scope.admin, &scope.membership).unwrap();
+    }
+
+    #[test]
+    fn an_epoch_minted_by_a_mere_reader_is_refused() {
+        let scope = scope();
+        let (mut record, secret) = minted(&scope);
+        record.core.minter = scope.reader.user_id();
+        record.wraps = wraps(&record, &scope, &secret);
+        let refused = signed(record, &scope.reader).verify(&scope.membership);
+        assert_eq!(refused, Err(CryptError::NotAuthorised { noun: NOUN }));
+    }
+
+    #[test]
+    fn an_epoch_wrapped_for_fewer_or_more_than_the_readers_is_refused() {
+        let scope = scope();
+        let (record, _) = minted(&scope);
+        let mut fewer = record.clone();
+        fewer.wraps.pop();
+        let mut more = record.clone();
+        more.wraps.extend(record.wraps.first().cloned());
+        for changed in [fewer, more] {
+            let refused = signed(changed, &scope.admin).verify(&scope.membership);
+            assert_eq!(refused, Err(CryptError::NotAuthorised { noun: NOUN }));
+        }
+        assert_eq!(signed(record, &scope.admin).verify(&scope.membership), Ok(()));
+    }
+}
