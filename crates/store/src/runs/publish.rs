@@ -61,6 +61,14 @@ impl Drop for BuildingName<'_> {
     }
 }
 
+impl Snapshot {
+    /// The runs to merge.
+    fn due(&self) -> Option<Range<usize>> {
+        let slots: Vec<u32> = self.runs.iter().map(|run| run.facts.slots).collect();
+        due(&slots)
+    }
+}
+
 type Written<'a> = (BuildingName<'a>, Option<Arc<Run>>);
 
 impl Runs {
@@ -91,13 +99,7 @@ impl Runs {
 
     /// True when [`Runs::merge`] would merge something.
     pub fn merge_due(&self) -> bool {
-        self.due(&self.snapshot()).is_some()
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a question to the index")]
-    fn due(&self, snapshot: &Snapshot) -> Option<Range<usize>> {
-        let slots: Vec<u32> = snapshot.runs.iter().map(|run| run.facts.slots).collect();
-        due(&slots)
+        self.snapshot().due().is_some()
     }
 
     /// Merges the runs that are due, in bounded memory; `None` when none are. Reads and checkpoints go
@@ -105,7 +107,7 @@ impl Runs {
     pub fn merge(&self, random: &dyn Random) -> Result<Option<(u64, ManifestRoot)>, RunsError> {
         let _turn = lock(&self.merging);
         let snapshot = self.snapshot();
-        let Some(range) = self.due(&snapshot) else {
+        let Some(range) = snapshot.due() else {
             return Ok(None);
         };
         let drops_deletions = range.end == snapshot.runs.len();
