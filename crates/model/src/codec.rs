@@ -74,6 +74,11 @@ impl Writer {
         self.0.is_empty()
     }
 
+    /// What was written so far.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The buffer.
     pub fn finish(self) -> Vec<u8> {
         self.0

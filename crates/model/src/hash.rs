@@ -4,6 +4,7 @@ use core::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::limit::CELL_LEN;
 use crate::{BlockRoot, FormatError};
 
 const PREFIX: &str = "ouro/1/";
@@ -114,6 +115,70 @@ pub fn cell(bytes: &[u8]) -> [u8; 32] {
     hash("cell", &[bytes])
 }
 
+/// Splits what lies at `offset` of a file where its cells end.
+pub fn cell_parts(offset: u64, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let into = usize::try_from(offset % CELL_LEN as u64).unwrap_or(0);
+    let (head, rest) = bytes.split_at(bytes.len().min((CELL_LEN - into) % CELL_LEN));
+    let head = (!head.is_empty()).then_some(head);
+    head.into_iter().chain(rest.chunks(CELL_LEN))
+}
+
+/// The cells of a file that is written from its beginning to its end.
+#[derive(Debug, Clone)]
+pub struct CellHasher {
+    done: Vec<[u8; 32]>,
+    running: blake3::Hasher,
+    filled: usize,
+}
+
+impl Default for CellHasher {
+    fn default() -> Self {
+        Self { done: Vec::new(), running: labelled("cell"), filled: 0 }
+    }
+}
+
+impl CellHasher {
+    /// Bytes taken so far.
+    pub fn len(&self) -> u64 {
+        (self.done.len() * CELL_LEN + self.filled) as u64
+    }
+
+    /// True before the first byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        for part in cell_parts(self.len(), bytes) {
+            self.update_part(part, None);
+        }
+    }
+
+    /// Takes one of the [`cell_parts`] of what follows; a whole cell whose [`cell`] hash is known is
+    /// not hashed again.
+    pub fn update_part(&mut self, part: &[u8], known: Option<[u8; 32]>) {
+        if self.filled == 0 && part.len() == CELL_LEN {
+            self.done.push(known.unwrap_or_else(|| cell(part)));
+            return;
+        }
+        self.running.update(part);
+        self.filled += part.len();
+        assert!(self.filled <= CELL_LEN, "a part stays inside its cell");
+        if self.filled == CELL_LEN {
+            self.done.push(*self.running.finalize().as_bytes());
+            self.running.reset();
+            self.filled = 0;
+        }
+    }
+
+    /// The hashes of all cells; the bytes taken are whole cells.
+    pub fn finish(self) -> Vec<[u8; 32]> {
+        assert!(self.filled == 0, "a packed block is whole cells");
+        self.done
+    }
+}
+
 /// `H("block", len || MERKLE(kind = block, cells))`.
 pub fn block_root(len: u64, cells: &[[u8; 32]]) -> BlockRoot {
     BlockRoot::new(hash("block", &[&len.to_le_bytes(), &merkle(MerkleKind::Block, cells)]))
@@ -142,5 +207,42 @@ trait Ilog2OrZero {
 impl Ilog2OrZero for u64 {
     fn ilog2_or_zero(self) -> u32 {
         self.checked_ilog2().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_do_not_depend_on_how_the_bytes_come() {
+        let bytes: Vec<u8> = (0u8..251).cycle().take(4 * CELL_LEN).collect();
+        let expected: Vec<_> = bytes.chunks(CELL_LEN).map(cell).collect();
+        for step in [1000, CELL_LEN - 1, CELL_LEN, CELL_LEN + 1, bytes.len()] {
+            let mut cells = CellHasher::default();
+            bytes.chunks(step).for_each(|part| cells.update(part));
+            assert_eq!(cells.len(), bytes.len() as u64);
+            assert_eq!(cells.finish(), expected, "{step}");
+        }
+    }
+
+    #[test]
+    fn parts_follow_the_cells() {
+        let bytes = vec![0; 3 * CELL_LEN];
+        let lens = |offset| cell_parts(offset, &bytes).map(<[u8]>::len).collect::<Vec<_>>();
+        assert_eq!(lens(0), [CELL_LEN; 3]);
+        assert_eq!(lens(10), [CELL_LEN - 10, CELL_LEN, CELL_LEN, 10]);
+    }
+
+    #[test]
+    fn padme_hides_and_stays_near() {
+        for (len, padded) in [(0, 0), (1, 1), (9, 10), (1000, 1024), (1 << 20, 1 << 20)] {
+            assert_eq!(padme(len), Ok(padded), "{len}");
+        }
+        for len in (1..1 << 20).step_by(997) {
+            let padded = padme(len).unwrap();
+            assert!(padded >= len && padded <= len + len / 8 + 1 && padme(padded) == Ok(padded));
+        }
+        assert!(padme(u64::MAX).is_err());
     }
 }

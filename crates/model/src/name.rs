@@ -62,7 +62,9 @@ mod tests {
             assert!(Name::new(good).is_ok(), "{good}");
         }
         let past = "n".repeat(NAME_LEN_MAX + 1);
-        for bad in ["", "/", "a/", "/a", "a//b", ".", "..", "a/./b", "a/../b", "a\0b", "a\nb", &past] {
+        for bad in
+            ["", "/", "a/", "/a", "a//b", ".", "..", "a/./b", "a/../b", "a\0b", "a\nb", &past]
+        {
             assert!(Name::new(bad).is_err(), "{bad}");
         }
     }

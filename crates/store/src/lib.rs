@@ -1,13 +1,42 @@
-//! One node's disk.
+//! One node's disk: open and packed blocks, the local index, recovery.
+//!
+//! Architecture invariant: the store takes sealed objects and never holds an identity; `std::fs` and
+//! system calls are behind [`disk::Disk`]; there is one path that writes (`lane`), and recovery,
+//! packing and rebuilding use it too.
 
 pub mod aligned;
+mod batch;
+mod block;
+pub mod bundle;
+mod check;
 pub mod disk;
 mod disk_path;
 mod error;
 pub mod fault_disk;
+mod files;
+mod folder;
 pub mod folder_disk;
+mod index;
+mod lane;
+mod object;
+mod open_block;
+mod packed;
+mod packer;
+mod read;
+mod recovery;
 pub mod runs;
-
-pub use error::{Problem, StoreError};
+mod scan;
 pub mod sim_disk;
 pub mod sim_random;
+mod stats;
+mod store;
+mod superblock;
+
+pub use check::{Affected, OnProgress, StoreReport};
+pub use error::{Problem, StoreError};
+pub use folder::{read_records, write_record};
+pub use index::{GroupState, HEADS_MAX, HeadEntry, Location};
+pub use lane::{Position, SealContext};
+pub use object::{BundleMember, SealedObject};
+pub use stats::StoreStats;
+pub use store::{Damage, Store, StoreOptions, Writer};

@@ -1,0 +1,343 @@
+//! What opening does: go on after a clean close, or bring back what a crash left (rules 3, 4, 5, 10).
+
+use crypt::{ObjectKind, Opener};
+use model::BlockNumber;
+
+use crate::block::{Place, small};
+use crate::error::{Problem, StoreError, block_file};
+use crate::folder::{DAMAGED, blocks_in};
+use crate::index::{IndexMeta, LocalIndex};
+use crate::lane::Frozen;
+use crate::object::SealedObject;
+use crate::open_block::{OpenBlock, Resumed};
+use crate::packed::{PackedBlock, indexed_objects};
+use crate::scan::{FrameStream, Scan, entries, read_block, read_object};
+use crate::store::Inner;
+use crate::superblock::CleanEnd;
+
+/// Objects re-appended at a time.
+const MOVE_BATCH: usize = 64;
+
+pub(crate) fn recover(inner: &Inner) -> Result<(), StoreError> {
+    let packed = blocks_in(&*inner.disk, "blocks")?;
+    let open = blocks_in(&*inner.disk, "open")?;
+    let highest = packed.iter().chain(&open).map(|(number, _)| number.0).max().unwrap_or(0);
+    {
+        let mut superblock = inner.superblock();
+        superblock.next_block.0 = superblock.next_block.0.max(highest + 1);
+    }
+    open_index(inner)?;
+    let present: Vec<BlockNumber> = packed.iter().map(|(number, _)| *number).collect();
+    find_missing(inner, &present, &open);
+    replay_packed(inner, &present)?;
+    let clean = inner.superblock().clean.clone();
+    if let Some(ends) = &clean {
+        check_clean(inner, ends, &present, &open)?;
+    }
+    let mut left = Vec::new();
+    for (number, _) in &open {
+        if present.contains(number) {
+            // Packed and renamed; only the removal of the old file was lost.
+            inner.disk.remove(&block_file("open", *number))?;
+            continue;
+        }
+        let end = clean.as_ref().and_then(|ends| ends.iter().find(|end| end.number == *number));
+        left.extend(recover_open(inner, *number, end)?);
+    }
+    move_objects(inner, left)
+}
+
+/// Opens the checkpoint the superblock names; a damaged or missing one is built anew from blocks.
+fn open_index(inner: &Inner) -> Result<(), StoreError> {
+    let checkpoint = inner.superblock().index;
+    let Some(checkpoint) = checkpoint.filter(|_| !inner.options.rebuild) else { return Ok(()) };
+    let opened = LocalIndex::open(
+        inner.disk.clone(),
+        inner.keys.local.clone(),
+        inner.options.memory_bytes,
+        checkpoint,
+    );
+    match opened {
+        Ok((index, meta)) => inner.set_index(index, meta),
+        Err(StoreError::Index(error)) => inner.note_damage("index".to_owned(), error),
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Packed blocks that a checkpoint covers and that are gone, and gaps in the numbers of those present.
+fn find_missing(inner: &Inner, present: &[BlockNumber], open: &[(BlockNumber, u64)]) {
+    let coverage = inner.coverage().clone();
+    for (first, last) in coverage.packed {
+        let mut at = present.partition_point(|number| number.0 < first);
+        for number in first..=last {
+            if present.get(at).is_some_and(|present| present.0 == number) {
+                at += 1;
+            } else if !open.iter().any(|(open, _)| open.0 == number) {
+                let number = BlockNumber(number);
+                inner.distrust(number);
+                inner.note_damage(block_file("blocks", number), "missing");
+            }
+        }
+    }
+}
+
+/// Folds packed blocks that the checkpoint does not cover.
+fn replay_packed(inner: &Inner, present: &[BlockNumber]) -> Result<(), StoreError> {
+    for number in present {
+        if inner.coverage().covers(*number) {
+            continue;
+        }
+        match replay_block(inner, *number) {
+            Ok(()) | Err(StoreError::NoKeys) => {}
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::Missing { .. })) => {
+                // The rest of the store stays readable; the block is named, by check as well.
+                inner.distrust(*number);
+                inner.note_damage(block_file("blocks", *number), error);
+                salvage_packed(inner, *number)?;
+            }
+            Err(error) => return Err(error),
+        }
+        if inner.index().fresh_bytes() >= REPLAY_CHECKPOINT_BYTES {
+            inner.checkpoint()?;
+        }
+    }
+    Ok(())
+}
+
+/// Index bytes in memory at which a replay writes a checkpoint.
+const REPLAY_CHECKPOINT_BYTES: usize = 32 * 1024 * 1024;
+
+fn replay_block(inner: &Inner, number: BlockNumber) -> Result<(), StoreError> {
+    let block = PackedBlock::open(inner, number)?;
+    let keys = inner.keys_of(&block.header)?;
+    let objects = indexed_objects(inner, &block, &keys)?;
+    inner.fold(number, &objects)?;
+    inner.cover_packed(number);
+    Ok(())
+}
+
+/// A packed block whose own index is damaged: its batches are read instead.
+fn salvage_packed(inner: &Inner, number: BlockNumber) -> Result<(), StoreError> {
+    let path = block_file("blocks", number);
+    let bytes = read_block(&*inner.disk, &path)?;
+    let Ok(Some(scan)) = Scan::new(&path, number, &bytes) else { return Ok(()) };
+    let keys = inner.keys_of(&scan.header)?;
+    let objects = whole_objects(&keys, &FrameStream::new(&bytes, &scan.batches), 0);
+    inner.fold(number, &objects)
+}
+
+/// Every object that unseals; those that do not are skipped.
+fn whole_objects(
+    keys: &crypt::EpochKeys,
+    stream: &FrameStream,
+    from: u32,
+) -> Vec<(Place, SealedObject)> {
+    let mut opener = Opener::new();
+    let mut objects = Vec::new();
+    let walked = stream.frames(keys, from, |place, header, frame| {
+        if header.kind != ObjectKind::Pad
+            && let Ok(object) = read_object(keys, &mut opener, header, frame)
+        {
+            objects.push((place, object));
+        }
+        Ok::<(), core::convert::Infallible>(())
+    });
+    let Ok(_) = walked;
+    objects
+}
+
+/// After a clean close every open block is there and ends where it ended.
+fn check_clean(
+    inner: &Inner,
+    ends: &[CleanEnd],
+    packed: &[BlockNumber],
+    open: &[(BlockNumber, u64)],
+) -> Result<(), StoreError> {
+    for end in ends {
+        let path = block_file("open", end.number);
+        let is_open = open.iter().any(|(number, _)| *number == end.number);
+        if is_open || packed.contains(&end.number) {
+            continue;
+        }
+        if !inner.options.accept_damage {
+            return Err(StoreError::Missing { file: path });
+        }
+        inner.note_damage(path, "missing");
+    }
+    Ok(())
+}
+
+/// Reads one file of `open/`. Returns objects that must be made durable again before anything is
+/// served.
+fn recover_open(
+    inner: &Inner,
+    number: BlockNumber,
+    clean: Option<&CleanEnd>,
+) -> Result<Vec<SealedObject>, StoreError> {
+    let path = block_file("open", number);
+    let bytes = read_block(&*inner.disk, &path)?;
+    let scan = match Scan::new(&path, number, &bytes) {
+        Ok(Some(scan)) => scan,
+        Ok(None) if clean.is_none() => {
+            inner.disk.remove(&path)?;
+            return Ok(Vec::new());
+        }
+        Ok(None) => {
+            return damaged_open(inner, number, StoreError::corrupt(&path, 0, Problem::Short));
+        }
+        Err(error) => return damaged_open(inner, number, error),
+    };
+    let keys = match inner.keys_of(&scan.header) {
+        Ok(keys) => keys,
+        // Another identity's: left for it.
+        Err(StoreError::NoKeys) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let ended = clean.is_none_or(|clean| {
+        clean.end <= scan.end && (clean.end != scan.end || clean.previous == scan.previous)
+    });
+    let lost = scan.lost.map(|lost| (lost.offset, lost.len)).or_else(|| {
+        let clean = clean.filter(|_| !ended)?;
+        Some((scan.end, clean.end.saturating_sub(scan.end)))
+    });
+    if let Some((offset, len)) = lost {
+        let problem = Problem::BatchLost { len: len.into() };
+        let error = StoreError::corrupt(&path, offset.into(), problem);
+        return match inner.options.accept_damage {
+            false => Err(error),
+            true => salvage_open(inner, &bytes, &scan, error),
+        };
+    }
+    let covered = inner.coverage().open_upto(number);
+    let stream = FrameStream::new(&bytes, &scan.batches);
+    let mut objects = whole_objects(&keys, &stream, covered);
+    inner.fold(number, &objects)?;
+    inner.cover_open(number, scan.end);
+    let goes_on = clean
+        .is_some_and(|clean| clean.end == scan.end && bytes.len() == scan.end as usize)
+        && scan.header.chain == inner.chain
+        && scan.header.epoch == inner.writer.keys.epoch()
+        && inner.lane().open.is_none();
+    if goes_on {
+        resume(inner, &path, &scan, &bytes, &stream)?;
+        return Ok(Vec::new());
+    }
+    inner.lane().frozen.push(Frozen { number });
+    if clean.is_some() {
+        return Ok(Vec::new());
+    }
+    // Rule 10b: what is not known to be durable is appended again, synced before serving.
+    objects.retain(|(place, _)| place.offset >= scan.durable);
+    if covered > scan.durable {
+        objects = whole_objects(&keys, &stream, scan.durable);
+    }
+    Ok(objects.into_iter().map(|(_, object)| object).collect())
+}
+
+fn resume(
+    inner: &Inner,
+    path: &str,
+    scan: &Scan,
+    bytes: &[u8],
+    stream: &FrameStream,
+) -> Result<(), StoreError> {
+    let keys = inner.keys_of(&scan.header)?;
+    let (entries, next_ordinal) = entries(path, &keys, stream)?;
+    let resumed = Resumed {
+        header: scan.header,
+        end: scan.end,
+        next_batch: small(scan.batches.len()),
+        previous: scan.previous,
+        cells: scan.cells(bytes),
+        entries,
+        next_ordinal,
+    };
+    let open = OpenBlock::resume(&*inner.disk, resumed)?;
+    inner.open_number.store(scan.header.number.0, std::sync::atomic::Ordering::Release);
+    inner.open_written.store(scan.end.into(), std::sync::atomic::Ordering::Release);
+    inner.lane().open = Some(open);
+    Ok(())
+}
+
+/// Not even the header of a file with acknowledged content can be read.
+fn damaged_open(
+    inner: &Inner,
+    number: BlockNumber,
+    error: StoreError,
+) -> Result<Vec<SealedObject>, StoreError> {
+    if !inner.options.accept_damage {
+        return Err(error);
+    }
+    inner.note_damage(block_file("open", number), error);
+    put_aside(inner, number)?;
+    Ok(Vec::new())
+}
+
+/// Acknowledged bytes are lost and the caller knows: what is whole goes on, the file is kept aside.
+fn salvage_open(
+    inner: &Inner,
+    bytes: &[u8],
+    scan: &Scan,
+    error: StoreError,
+) -> Result<Vec<SealedObject>, StoreError> {
+    let keys = inner.keys_of(&scan.header)?;
+    let mut objects = whole_objects(&keys, &FrameStream::new(bytes, &scan.batches), 0);
+    // Behind the hole a batch begins with a frame wherever the one before it was not full.
+    for batch in &scan.beyond {
+        objects.extend(whole_objects(&keys, &FrameStream::new(bytes, &[*batch]), 0));
+    }
+    inner.note_damage(block_file("open", scan.header.number), error);
+    let objects: Vec<_> = objects.into_iter().map(|(_, object)| object).collect();
+    move_objects(inner, objects)?;
+    put_aside(inner, scan.header.number)?;
+    Ok(Vec::new())
+}
+
+fn put_aside(inner: &Inner, number: BlockNumber) -> Result<(), StoreError> {
+    inner.disk.make_dir(DAMAGED)?;
+    let to = block_file(DAMAGED, number);
+    inner.disk.rename(&block_file("open", number), &to)?;
+    inner.disk.sync_dir(DAMAGED)?;
+    Ok(inner.disk.sync_dir("open")?)
+}
+
+/// Appends objects to a fresh block and syncs them.
+fn move_objects(inner: &Inner, objects: Vec<SealedObject>) -> Result<(), StoreError> {
+    if objects.is_empty() {
+        return Ok(());
+    }
+    let mut objects = objects.into_iter();
+    loop {
+        let batch: Vec<_> = objects.by_ref().take(MOVE_BATCH).collect();
+        if batch.is_empty() {
+            return inner.drain();
+        }
+        inner.append(batch)?;
+    }
+}
+
+/// Folds every block into an empty index; the open block is read from its file.
+pub(crate) fn rebuild(inner: &Inner) -> Result<(), StoreError> {
+    let generation = inner.superblock().index.map_or(0, |(generation, _)| generation);
+    let empty = LocalIndex::empty(
+        inner.disk.clone(),
+        inner.keys.local.clone(),
+        inner.options.memory_bytes,
+        generation,
+    );
+    inner.set_index(empty, IndexMeta::default());
+    let present: Vec<_> =
+        blocks_in(&*inner.disk, "blocks")?.into_iter().map(|(number, _)| number).collect();
+    replay_packed(inner, &present)?;
+    for (number, _) in blocks_in(&*inner.disk, "open")? {
+        let path = block_file("open", number);
+        let bytes = read_block(&*inner.disk, &path)?;
+        let Some(scan) = Scan::new(&path, number, &bytes)? else { continue };
+        let Ok(keys) = inner.keys_of(&scan.header) else { continue };
+        let objects = whole_objects(&keys, &FrameStream::new(&bytes, &scan.batches), 0);
+        inner.fold(number, &objects)?;
+        inner.cover_open(number, scan.end);
+    }
+    Ok(())
+}

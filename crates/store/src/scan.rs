@@ -1,0 +1,285 @@
+//! Reading back what a writer left in a block file: which batches are whole, where a torn tail
+//! begins, what is damage (rules 5, 9, 10 of `reliability`), and the objects in it.
+
+use crypt::{EpochKeys, FRAME_PREFIX_LEN, ObjectHeader, ObjectKind, Opener};
+use model::hash::CellHasher;
+use model::limit::{BLOCK_LEN_MAX, BUNDLED_LEN_MAX};
+use model::{BlockNumber, ObjectId, Vertex, VertexHash};
+
+use crate::batch::{self, BatchHeader, body_hash};
+use crate::block::{BlockHeader, HEADER_LEN, IndexEntry, Place, TAIL_LEN, small};
+use crate::bundle;
+use crate::disk::{Access, Caching, Disk};
+use crate::error::{Problem, StoreError};
+use crate::object::{BundleMember, SealedObject};
+
+/// The longest file read whole: a packed block with its tail.
+const FILE_LEN_MAX: usize = BLOCK_LEN_MAX + TAIL_LEN;
+
+/// Reads a whole file of at most `limit` bytes.
+pub(crate) fn read_file(disk: &dyn Disk, path: &str, limit: usize) -> Result<Vec<u8>, StoreError> {
+    let file = disk.open(path, Access::Read, Caching::Buffered)?;
+    let len = file.len()?;
+    let Some(len) = usize::try_from(len).ok().filter(|len| *len <= limit) else {
+        let error = model::FormatError::TooLong { noun: "file", value: len, limit: limit as u64 };
+        return Err(StoreError::format(path, 0, error));
+    };
+    let mut bytes = vec![0; len];
+    let read = file.read_at(0, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Reads a whole block file.
+pub(crate) fn read_block(disk: &dyn Disk, path: &str) -> Result<Vec<u8>, StoreError> {
+    read_file(disk, path, FILE_LEN_MAX)
+}
+
+/// Acknowledged bytes that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
+}
+
+/// What is whole in a block file.
+pub(crate) struct Scan {
+    pub(crate) header: BlockHeader,
+    pub(crate) batches: Vec<BatchHeader>,
+    /// Where the whole batches end.
+    pub(crate) end: u32,
+    /// The last header's hash: what the next batch names as its previous.
+    pub(crate) previous: [u8; 32],
+    /// The greatest `durable_upto` of any whole header, at least the block header.
+    pub(crate) durable: u32,
+    /// A bad batch below `durable`.
+    pub(crate) lost: Option<Lost>,
+    /// Whole batches behind the lost bytes.
+    pub(crate) beyond: Vec<BatchHeader>,
+}
+
+impl Scan {
+    /// Reads the batches of `bytes`; `None` when not even the block header was written.
+    pub(crate) fn new(
+        path: &str,
+        number: BlockNumber,
+        bytes: &[u8],
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(page) = bytes.get(..HEADER_LEN) else { return Ok(None) };
+        let header = match BlockHeader::decode(page) {
+            Ok(header) => header,
+            Err(_) if find_batches(number, bytes, 0).is_empty() => return Ok(None),
+            Err(error) => return Err(StoreError::format(path, 0, error)),
+        };
+        if header.number != number {
+            return Err(StoreError::corrupt(path, 0, Problem::Misplaced));
+        }
+        let mut scan = Self {
+            previous: header.hash(),
+            header,
+            batches: Vec::new(),
+            end: small(HEADER_LEN),
+            durable: small(HEADER_LEN),
+            lost: None,
+            beyond: Vec::new(),
+        };
+        while let Some((batch, hash)) = scan.next_batch(bytes) {
+            scan.end = batch.end();
+            scan.durable = scan.durable.max(batch.durable_upto);
+            scan.previous = hash;
+            scan.batches.push(batch);
+        }
+        scan.look_beyond(bytes);
+        Ok(Some(scan))
+    }
+
+    fn next_batch(&self, bytes: &[u8]) -> Option<(BatchHeader, [u8; 32])> {
+        let (batch, hash) = whole_batch(&self.header, bytes, self.end)?;
+        let follows =
+            batch.previous == self.previous && batch.number as usize == self.batches.len();
+        follows.then_some((batch, hash))
+    }
+
+    /// A bad batch is a torn tail unless a later header says that it was durable.
+    fn look_beyond(&mut self, bytes: &[u8]) {
+        let beyond = find_batches(self.header.number, bytes, self.end as usize);
+        let beyond: Vec<_> =
+            beyond.into_iter().filter(|batch| batch.chain == self.header.chain).collect();
+        let durable = beyond.iter().map(|batch| batch.durable_upto).max().unwrap_or(0);
+        if durable <= self.end {
+            return;
+        }
+        self.durable = durable;
+        let whole = |batch: &BatchHeader| whole_batch(&self.header, bytes, batch.offset).is_some();
+        self.beyond = beyond.into_iter().filter(whole).collect();
+        let next = self.beyond.first().map_or(durable, |batch| batch.offset.min(durable));
+        self.lost = Some(Lost { offset: self.end, len: next - self.end.min(next) });
+    }
+
+    /// The cells of everything up to `end`.
+    pub(crate) fn cells(&self, bytes: &[u8]) -> CellHasher {
+        let mut cells = CellHasher::default();
+        cells.update(bytes.get(..self.end as usize).unwrap_or_default());
+        cells
+    }
+}
+
+/// The batch at `offset`, when header and body are whole and belong there.
+fn whole_batch(block: &BlockHeader, bytes: &[u8], offset: u32) -> Option<(BatchHeader, [u8; 32])> {
+    let rest = bytes.get(offset as usize..)?;
+    let (encoded, _) = rest.split_first_chunk::<{ batch::HEADER_LEN }>()?;
+    let batch = BatchHeader::decode(encoded).ok()?;
+    let body = rest.get(batch::HEADER_LEN..batch.len as usize)?;
+    let body_at = u64::from(offset) + batch::HEADER_LEN as u64;
+    let whole = batch.chain == block.chain
+        && batch.block == block.number
+        && batch.offset == offset
+        && body_hash(body_at, body) == batch.body;
+    whole.then(|| (batch, BatchHeader::hash(encoded)))
+}
+
+/// Every valid batch header of block `number` at its own place from `from` on.
+fn find_batches(number: BlockNumber, bytes: &[u8], from: usize) -> Vec<BatchHeader> {
+    let mut found = Vec::new();
+    let area = bytes.get(from..).unwrap_or_default();
+    for (at, window) in area.windows(batch::MAGIC.len()).enumerate() {
+        if window != batch::MAGIC {
+            continue;
+        }
+        let offset = from + at;
+        let encoded = bytes.get(offset..).and_then(|rest| rest.first_chunk());
+        let Some(Ok(batch)) = encoded.map(BatchHeader::decode) else { continue };
+        if batch.block == number && batch.offset as usize == offset {
+            found.push(batch);
+        }
+    }
+    found
+}
+
+/// The bodies of successive batches as one stream of frames.
+pub(crate) struct FrameStream {
+    bytes: Vec<u8>,
+    /// (position in `bytes`, offset in the file) of each body.
+    bodies: Vec<(usize, u32)>,
+}
+
+impl FrameStream {
+    /// Of `batches`, which lie one behind the other.
+    pub(crate) fn new(file: &[u8], batches: &[BatchHeader]) -> Self {
+        let mut stream = Self { bytes: Vec::new(), bodies: Vec::new() };
+        for batch in batches {
+            let start = batch.offset as usize + batch::HEADER_LEN;
+            let body = file.get(start..batch.end() as usize).unwrap_or_default();
+            stream.bodies.push((stream.bytes.len(), small(start)));
+            stream.bytes.extend_from_slice(body);
+        }
+        stream
+    }
+
+    fn place(&self, position: usize, len: usize) -> Place {
+        let next = self.bodies.partition_point(|(start, _)| *start <= position);
+        let (start, file_start) =
+            next.checked_sub(1).and_then(|at| self.bodies.get(at)).copied().unwrap_or_default();
+        let body_end = self.bodies.get(next).map_or(self.bytes.len(), |(start, _)| *start);
+        let gap = if position + len > body_end { body_end - position } else { 0 };
+        Place { offset: file_start + small(position - start), len: small(len), gap: small(gap) }
+    }
+
+    /// Calls `found` for every whole frame, pads included, at or behind file offset `from`; returns where the first
+    /// unreadable frame lies, if one does. A frame that the end cuts off is left out: it was never
+    /// acknowledged.
+    pub(crate) fn frames<E>(
+        &self,
+        keys: &EpochKeys,
+        from: u32,
+        mut found: impl FnMut(Place, ObjectHeader, &[u8]) -> Result<(), E>,
+    ) -> Result<Option<u32>, E> {
+        let mut position = 0;
+        while let Some(rest) = self.bytes.get(position..).filter(|rest| !rest.is_empty()) {
+            let Some(prefix) = rest.first_chunk::<FRAME_PREFIX_LEN>() else { break };
+            let Ok(header) = keys.frame_header(prefix) else {
+                return Ok(Some(self.place(position, 0).offset));
+            };
+            let Some(frame) = rest.get(..header.frame_len()) else { break };
+            let place = self.place(position, frame.len());
+            if place.offset >= from {
+                found(place, header, frame)?;
+            }
+            position += frame.len();
+        }
+        Ok(None)
+    }
+}
+
+/// Unseals one frame as far as the index needs: members of bundles, versions.
+pub(crate) fn read_object(
+    keys: &EpochKeys,
+    opener: &mut Opener,
+    header: ObjectHeader,
+    frame: &[u8],
+) -> Result<SealedObject, Problem> {
+    let (_, plain) = keys.unseal(frame, opener).map_err(|_| Problem::Seal)?;
+    let mut object =
+        SealedObject { header, frame: frame.to_vec(), members: Vec::new(), vertices: Vec::new() };
+    match header.kind {
+        ObjectKind::Vertex => object.vertices.push(read_vertex(&plain)?),
+        ObjectKind::Bundle => {
+            for (kind, bytes) in bundle::items(&plain).map_err(Problem::Format)? {
+                if bytes.len() >= BUNDLED_LEN_MAX {
+                    return Err(Problem::Seal);
+                }
+                let id = item_id(keys, kind, bytes);
+                if kind == ObjectKind::Vertex {
+                    object.vertices.push(read_vertex(bytes)?);
+                }
+                object.members.push(BundleMember { id, kind, len: small(bytes.len()) });
+            }
+        }
+        _ => {}
+    }
+    Ok(object)
+}
+
+/// The id of a bundle's item, recomputed.
+pub(crate) fn item_id(keys: &EpochKeys, kind: ObjectKind, bytes: &[u8]) -> ObjectId {
+    match kind {
+        ObjectKind::Vertex => Vertex::hash_of(bytes).into(),
+        ObjectKind::List => keys.list_hash(bytes).into(),
+        _ => keys.chunk_hash(bytes).into(),
+    }
+}
+
+fn read_vertex(plain: &[u8]) -> Result<(VertexHash, Vertex), Problem> {
+    let vertex = Vertex::decode(plain).map_err(Problem::Format)?;
+    Ok((Vertex::hash_of(plain), vertex))
+}
+
+/// Index entries of all whole frames, and an ordinal none of them has used.
+pub(crate) fn entries(
+    path: &str,
+    keys: &EpochKeys,
+    stream: &FrameStream,
+) -> Result<(Vec<IndexEntry>, u64), StoreError> {
+    let mut opener = Opener::new();
+    let mut entries = Vec::new();
+    let mut next_ordinal = 0;
+    let bad = stream.frames(keys, 0, |place, header, frame| {
+        if matches!(header.kind, ObjectKind::Bundle | ObjectKind::Pad) {
+            let ordinal = header.obj.as_bytes().get(16..24).and_then(|bytes| bytes.first_chunk());
+            next_ordinal =
+                next_ordinal.max(ordinal.map_or(0, |n| u64::from_le_bytes(*n).saturating_add(1)));
+        }
+        let object = match header.kind {
+            ObjectKind::Pad => return Ok(()),
+            ObjectKind::Bundle => read_object(keys, &mut opener, header, frame)
+                .map_err(|problem| StoreError::corrupt(path, place.offset.into(), problem))?,
+            _ => SealedObject { header, frame: Vec::new(), members: vec![], vertices: vec![] },
+        };
+        entries.extend(object.entries(place));
+        Ok::<_, StoreError>(())
+    })?;
+    if let Some(offset) = bad {
+        return Err(StoreError::corrupt(path, offset.into(), Problem::Seal));
+    }
+    Ok((entries, next_ordinal))
+}

@@ -1,0 +1,133 @@
+//! What is given to a store comes back, now and after it was closed, packed, reopened, rebuilt.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{bundle, chunk, keys, open, read, vertex, vertex_object};
+use model::{Content, Name};
+use ouroboros_store as store;
+use store::StoreOptions;
+use store::sim_disk::SimDisk;
+use store::sim_random::SimRandom;
+
+fn inline() -> StoreOptions {
+    StoreOptions { background: false, ..StoreOptions::default() }
+}
+
+fn random_bytes(random: &mut SimRandom, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    random.fill(&mut bytes);
+    bytes
+}
+
+fn fill(options: StoreOptions) {
+    let disk = Arc::new(SimDisk::new(1));
+    let keys = keys();
+    let mut random = SimRandom::new(3);
+    let mut stored = Vec::new();
+    let mut parent = None;
+    for round in 0..4u64 {
+        let store = open(disk.clone(), &keys, round, options).unwrap();
+        assert_eq!(store.damage(), []);
+        for n in 0..40 {
+            let len = [100, 5000, 70_000, 300_000, 1_000_000][n % 5] + random.below(1000);
+            let bytes = random_bytes(&mut random, len);
+            let (entry, object) = chunk(&store, &keys, &bytes);
+            store.append(vec![object]).unwrap();
+            stored.push((entry.hash.into(), bytes));
+            let content =
+                Content::Chunks { generation: keys.epoch.generation(), entries: vec![entry] };
+            let depth = parent.map_or(0, |(_, depth)| depth + 1);
+            let version =
+                vertex("a/b", parent.iter().map(|(hash, _)| *hash).collect(), depth, content);
+            let (hash, object) = vertex_object(&store, &keys, &version);
+            let position = store.append(vec![object]).unwrap();
+            stored.push((hash.into(), version.encode()));
+            parent = Some((hash, depth));
+            if n % 7 == 0 {
+                store.sync(position).unwrap();
+                let heads = store.heads(&Name::new("a/b").unwrap()).unwrap();
+                assert_eq!(heads.iter().map(|head| head.hash).collect::<Vec<_>>(), [hash]);
+            }
+        }
+        let many: Vec<_> = (0..50)
+            .map(|n| vertex(&format!("{round}/{n}"), vec![], 0, Content::Inline(vec![n; 20])))
+            .collect();
+        let position = store.append(vec![bundle(&store, &keys, &many)]).unwrap();
+        store.sync(position).unwrap();
+        stored.extend(many.iter().map(|vertex| (vertex.hash().into(), vertex.encode())));
+        for (id, bytes) in &stored {
+            assert!(read(&store, &keys, id).unwrap().as_ref() == Some(bytes), "{round}: {id:?}");
+        }
+        if round == 2 {
+            store.flush().unwrap();
+        }
+        store.close().unwrap();
+    }
+    let store = open(disk.clone(), &keys, 9, options).unwrap();
+    let check = |store: &store::Store| {
+        for (id, bytes) in &stored {
+            assert!(read(store, &keys, id).unwrap().as_ref() == Some(bytes), "{id:?}");
+        }
+        let heads = store.heads(&Name::new("a/b").unwrap()).unwrap();
+        assert_eq!(heads.len(), 1);
+        assert_eq!(Some(heads[0].hash), parent.map(|(hash, _)| hash));
+        assert_eq!(store.names("", None, 1000).unwrap().len(), 201);
+        let report = store.check(true, &mut |_, _| true).unwrap();
+        assert_eq!((report.damage, report.affected), (vec![], vec![]));
+        store.stats().unwrap()
+    };
+    let before = check(&store);
+    assert!(before.blocks_packed >= 2 && before.blocks_open <= 1, "{before:?}");
+    store.rebuild().unwrap();
+    let after = check(&store);
+    assert_eq!(
+        (before.objects, before.vertices, before.names),
+        (after.objects, after.vertices, after.names)
+    );
+    assert_eq!(
+        (before.bytes_content, before.bytes_unique),
+        (after.bytes_content, after.bytes_unique)
+    );
+    assert_eq!(before.bytes_overhead, after.bytes_overhead);
+}
+
+#[test]
+fn everything_comes_back_inline() {
+    fill(inline());
+}
+
+#[test]
+fn everything_comes_back_with_a_packer() {
+    fill(StoreOptions::default());
+}
+
+#[test]
+fn many_threads_share_syncs() {
+    let disk = Arc::new(SimDisk::new(1));
+    let keys = keys();
+    let store = open(disk.clone(), &keys, 1, StoreOptions::default()).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..16u8 {
+            let (store, keys) = (&store, &keys);
+            scope.spawn(move || {
+                for n in 0..50u8 {
+                    let name = format!("{thread}/{n}");
+                    let content = Content::Inline(vec![thread; 4000]);
+                    let (hash, object) =
+                        vertex_object(store, keys, &vertex(&name, vec![], 0, content));
+                    let position = store.append(vec![object]).unwrap();
+                    store.sync(position).unwrap();
+                    let heads = store.heads(&Name::new(name).unwrap()).unwrap();
+                    assert_eq!(heads[0].hash, hash);
+                }
+            });
+        }
+    });
+    assert_eq!(store.names("", None, 1000).unwrap().len(), 800);
+    store.close().unwrap();
+    drop(store);
+    let store = open(disk, &keys, 2, StoreOptions::default()).unwrap();
+    assert_eq!(store.names("", None, 1000).unwrap().len(), 800);
+}
