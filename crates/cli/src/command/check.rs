@@ -1,0 +1,82 @@
+//! `check`.
+
+use clap::Args;
+use ouroborosdb::{CheckRequest, Finding};
+use serde_json::json;
+
+use crate::context::{Absent, Context};
+use crate::exit::Kind;
+use crate::failure::Failure;
+use crate::progress::Bar;
+
+/// Names of one finding that are printed; the object leads to the rest.
+const NAMES_SHOWN_MAX: usize = 20;
+
+/// Verifies the store
+#[derive(Debug, Args)]
+#[command(before_help = "Example: ouroboros check --deep")]
+pub(crate) struct Check {
+    /// Read and verify every byte, not only structure
+    #[arg(long)]
+    deep: bool,
+    /// First throw away and rebuild everything that is derived
+    #[arg(long)]
+    rebuild: bool,
+}
+
+/// One line per finding, then what was looked at. Any finding is exit code 4.
+pub(crate) fn run(context: &Context, args: Check) -> Result<(), Failure> {
+    let session = context.open(Absent::Refuse)?;
+    let bar = Bar::bytes(context, "checking");
+    let request = CheckRequest { deep: args.deep, rebuild: args.rebuild };
+    let report = session.check(&request, &bar);
+    bar.clear();
+    let report = report?;
+    for finding in &report.findings {
+        print(context, finding)?;
+    }
+    let findings = report.findings.len();
+    context.output.result(
+        || {
+            format!(
+                "{findings} findings; {} blocks, {} objects, {} bytes verified",
+                report.blocks, report.objects, report.bytes_verified
+            )
+        },
+        || {
+            json!({
+                "blocks": report.blocks,
+                "objects": report.objects,
+                "bytes_verified": report.bytes_verified,
+                "findings": findings,
+            })
+        },
+    )?;
+    if findings == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Corrupt, format!("the store is damaged: {findings} findings"))
+        .hint("ouroboros get reads everything that is not named above"))
+}
+
+fn print(context: &Context, finding: &Finding) -> Result<(), Failure> {
+    let names: Vec<&str> =
+        finding.names.iter().take(NAMES_SHOWN_MAX).map(|name| name.as_str()).collect();
+    context.output.result(
+        || {
+            let affected = match names.as_slice() {
+                [] => String::new(),
+                names => format!(" (needed by {})", names.join(", ")),
+            };
+            format!("{}: {}{affected}", finding.object, finding.problem)
+        },
+        || {
+            json!({
+                "object": finding.object,
+                "problem": finding.problem,
+                "names": names,
+                "names_total": finding.names.len(),
+            })
+        },
+    )
+}

@@ -1,0 +1,78 @@
+//! Where passphrases come from: the environment, a file it names, or a prompt on a terminal. Never
+//! a flag, which other users of the machine could read.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use crate::exit::Kind;
+use crate::failure::Failure;
+use crate::local_file;
+
+/// A passphrase; wiped when dropped.
+pub(crate) type Passphrase = Zeroizing<String>;
+
+/// The environment variable of the passphrase of the key in use.
+pub(crate) const VARIABLE: &str = "OUROBOROS_KEY_PASSPHRASE";
+/// The environment variable of a new passphrase.
+pub(crate) const VARIABLE_NEW: &str = "OUROBOROS_KEY_NEW_PASSPHRASE";
+
+/// What the environment says: `variable`, or the file that `variable_FILE` names, without its
+/// last line break.
+pub(crate) fn of_environment(variable: &str) -> Result<Option<Passphrase>, Failure> {
+    let file_variable = format!("{variable}_FILE");
+    match (std::env::var_os(variable), std::env::var_os(&file_variable)) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => {
+            Err(Failure::usage(format!("{variable} and {file_variable} are both set"))
+                .hint(format!("unset {variable}")))
+        }
+        (Some(text), None) => match text.into_string() {
+            Ok(text) => Ok(Some(Zeroizing::new(text))),
+            Err(_) => Err(Failure::usage(format!("{variable} is not UTF-8"))),
+        },
+        (None, Some(path)) => {
+            let text = Zeroizing::new(local_file::read_text(&PathBuf::from(path))?);
+            let line = text.strip_suffix('\n').unwrap_or(&text);
+            Ok(Some(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned())))
+        }
+    }
+}
+
+/// Asks at the terminal; `None` where there is none.
+pub(crate) fn prompt(question: &str) -> Result<Option<Passphrase>, Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(None);
+    }
+    match rpassword::prompt_password(format!("{question}: ")) {
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+            Err(Failure::new(Kind::Interrupted, "stopped; nothing was done"))
+        }
+        Err(error) => {
+            Err(Failure::new(Kind::Unavailable, format!("reading the passphrase: {error}")))
+        }
+    }
+}
+
+/// A new passphrase: the environment's, or asked for twice. Empty means none.
+pub(crate) fn new_one() -> Result<Option<Passphrase>, Failure> {
+    if let Some(given) = of_environment(VARIABLE_NEW)? {
+        return Ok(non_empty(given));
+    }
+    let needed = || {
+        Failure::new(Kind::PassphraseNeeded, "no new passphrase was given; the key is as it was")
+            .hint(format!("run at a terminal, or set {VARIABLE_NEW}_FILE"))
+    };
+    let first = prompt("New passphrase (empty = none)")?.ok_or_else(needed)?;
+    let second = prompt("Again")?.ok_or_else(needed)?;
+    if *first != *second {
+        return Err(Failure::new(Kind::Refused, "the two differ; the key is as it was"));
+    }
+    Ok(non_empty(first))
+}
+
+fn non_empty(passphrase: Passphrase) -> Option<Passphrase> {
+    if passphrase.is_empty() { None } else { Some(passphrase) }
+}
