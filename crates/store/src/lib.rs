@@ -35,7 +35,7 @@ mod superblock;
 pub use check::{Affected, OnProgress, StoreReport};
 pub use error::{Problem, StoreError};
 pub use folder::{read_records, write_record};
-pub use index::{GroupState, HEADS_MAX, HeadEntry, Location};
+pub use index::{FeedEntry, GroupState, HEADS_MAX, HeadEntry, Location};
 pub use lane::{Position, SealContext};
 pub use object::{BundleMember, SealedObject};
 pub use stats::StoreStats;

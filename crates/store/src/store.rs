@@ -13,7 +13,7 @@ use crate::disk::{Disk, DiskLock};
 use crate::error::StoreError;
 use crate::files::OpenFiles;
 use crate::folder;
-use crate::index::{GroupState, HeadEntry, IndexMeta, LocalIndex, Location};
+use crate::index::{FeedEntry, GroupState, HeadEntry, IndexMeta, LocalIndex, Location};
 use crate::lane::{Lane, Position, SealContext};
 use crate::object::SealedObject;
 use crate::packer;
@@ -254,7 +254,7 @@ impl Store {
         &self,
         since: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, VertexHash, Option<Name>)>, StoreError> {
+    ) -> Result<Vec<FeedEntry>, StoreError> {
         self.inner.index().changes(since, limit)
     }
 

@@ -1,5 +1,7 @@
 //! What is given to a store comes back, now and after it was closed, packed, reopened, rebuilt.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
 mod common;
 
 use std::sync::Arc;

@@ -27,6 +27,10 @@ use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::runs::{ManifestRoot, Runs, RunsError, RunsOptions};
 
+/// Cursor, version, name: one entry of the change feed.
+pub type FeedEntry = (Vec<u8>, VertexHash, Option<Name>);
+
+type Pair = (Vec<u8>, Vec<u8>);
 type Entries = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Rough bytes an entry in memory takes besides key and value.
@@ -259,7 +263,7 @@ impl LocalIndex {
         &self,
         since: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, VertexHash, Option<Name>)>, StoreError> {
+    ) -> Result<Vec<FeedEntry>, StoreError> {
         let prefix = key::feed(&[]);
         let from =
             since.map_or_else(|| prefix.clone(), |since| [&key::feed(since)[..], &[0]].concat());
@@ -311,7 +315,7 @@ impl LocalIndex {
         from: &[u8],
         prefix: &[u8],
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    ) -> Result<Vec<Pair>, StoreError> {
         let mut page = Vec::new();
         let mut from = from.max(prefix).to_vec();
         while page.len() < limit {
@@ -353,7 +357,7 @@ impl LocalIndex {
         from: &[u8],
         prefix: &[u8],
         (memory, bound): (Entries, Option<&[u8]>),
-        (limit, page): (usize, &mut Vec<(Vec<u8>, Vec<u8>)>),
+        (limit, page): (usize, &mut Vec<Pair>),
     ) -> Result<(), StoreError> {
         let mut runs = self.runs.scan_raw(from, prefix).map_err(index_error)?.peekable();
         let mut memory = memory.into_iter().peekable();

@@ -1,6 +1,11 @@
 //! A store with keys of its own over any disk, and objects to put into it.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test file uses a part of it"
+)]
 
 use std::sync::Arc;
 
