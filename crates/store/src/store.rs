@@ -86,6 +86,8 @@ pub(crate) struct Inner {
     superblock: Mutex<Superblock>,
     coverage: Mutex<IndexMeta>,
     bytes_since_checkpoint: AtomicU64,
+    /// One checkpoint at a time: superblocks name generations in order.
+    checkpointing: Mutex<()>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -158,6 +160,7 @@ impl Store {
             superblock: Mutex::new(superblock),
             coverage: Mutex::default(),
             bytes_since_checkpoint: AtomicU64::new(0),
+            checkpointing: Mutex::default(),
             _lock: lock,
         };
         recovery::recover(&inner)?;
@@ -295,7 +298,7 @@ impl Store {
         guard(&self.inner.damage).clone()
     }
 
-    /// Makes everything durable and leaves the clean mark. Further calls are refused.
+    /// Makes everything durable and leaves the clean mark.
     pub fn close(&self) -> Result<(), StoreError> {
         let result = self.inner.drain().and_then(|()| self.inner.settle_watermark());
         {
@@ -391,6 +394,7 @@ impl Inner {
 
     /// Makes the index on disk cover everything folded so far.
     pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
+        let _turn = guard(&self.checkpointing);
         let index = self.index();
         if index.fresh_bytes() == 0 {
             return Ok(());
