@@ -12,6 +12,7 @@ mod arguments;
 mod crates;
 mod edit;
 mod failure;
+mod fuzz;
 mod hard_tree;
 mod licence;
 mod random;
@@ -39,6 +40,11 @@ const COMMANDS: &[Command] = &[
         usage: "edit FILE --edits N --seed N",
         about: "insert or delete up to 64 bytes in N places of FILE",
         run: edit::run_edit,
+    },
+    Command {
+        usage: "fuzz --seconds N --seed N",
+        about: "mutated encodings against every decoder",
+        run: fuzz::run,
     },
     Command {
         usage: "hard-tree DIR",
