@@ -1,11 +1,16 @@
 //! What every command gets: its global flags, a voice, a stop, and a way to open the store.
 
 use std::env::var_os;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crypt::CryptError;
 use jiff::Timestamp;
 use model::{FileTime, VertexHash};
-use ouroborosdb::Session;
+use ouroborosdb::{
+    Created, Database, Error, IdentitySummary, KEY_FILE, KeyFileKind, Options, Session,
+};
+use store::StoreError;
 use tree::{SystemFiles, Transfer};
 
 use crate::args::{Global, SCOPE_DEFAULT};
@@ -13,6 +18,7 @@ use crate::exit::Kind;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::parse::HashWord;
+use crate::passphrase;
 use crate::progress::Bar;
 use crate::signal::Stop;
 
@@ -57,9 +63,40 @@ impl Context {
 
     /// Opens the store, or makes it.
     pub(crate) fn open(&self, absent: Absent) -> Result<Box<dyn Session>, Failure> {
+        Ok(Box::new(self.open_database(absent)?))
+    }
+
+    /// [`Self::open`], for what only a database in this process can tell.
+    pub(crate) fn open_database(&self, absent: Absent) -> Result<Database, Failure> {
         self.check_scope()?;
-        let _ = (absent, self.data_folder()?, self.identity_file());
-        Err(Failure::new(Kind::Internal, "the database is not there yet"))
+        let folder = self.data_folder()?;
+        let options = Options {
+            identity: self.identity_file(),
+            passphrase: passphrase::of_environment(passphrase::VARIABLE)?,
+            create: absent == Absent::Make,
+            wait: Duration::from_secs(self.global.wait.into()),
+            ..Options::default()
+        };
+        let opened = match Database::open(&folder, options.clone()) {
+            Err(Error::Crypt(CryptError::PassphraseNeeded)) => {
+                let passphrase = passphrase::prompt("Passphrase")?;
+                Database::open(&folder, Options { passphrase, ..options })
+            }
+            opened => opened,
+        };
+        let database = opened.map_err(|error| not_opened(error, &folder, absent))?;
+        if let Some(created) = database.created() {
+            self.output.note(&welcome(created, &folder, database.identity_summary()));
+        }
+        Ok(database)
+    }
+
+    /// The key file in use.
+    pub(crate) fn key_file(&self) -> Result<PathBuf, Failure> {
+        match self.identity_file() {
+            Some(path) => Ok(path),
+            None => Ok(self.data_folder()?.join(KEY_FILE)),
+        }
     }
 
     /// The one scope there is.
@@ -74,6 +111,43 @@ impl Context {
     }
 }
 
+/// Why a store could not be opened, with the folder's name where that helps.
+fn not_opened(error: Error, folder: &Path, absent: Absent) -> Failure {
+    let is_no_store = matches!(error, Error::Store(StoreError::NotAStore));
+    match (is_no_store, absent) {
+        (true, Absent::Make) => Failure::new(
+            Kind::Refused,
+            format!("{} holds other files and no store; nothing was done", folder.display()),
+        )
+        .hint("--data DIR names another folder")
+        .about(folder.display()),
+        (true, Absent::Refuse) => {
+            Failure::new(Kind::StoreMissing, format!("there is no store in {}", folder.display()))
+                .hint("ouroboros put FILE makes one; --data DIR names another folder")
+                .about(folder.display())
+        }
+        _ => error.into(),
+    }
+}
+
+/// What the first use made, in one line.
+fn welcome(created: &Created, folder: &Path, identity: &IdentitySummary) -> String {
+    let mut line = format!("made a store with the scope {SCOPE_DEFAULT} in {}", folder.display());
+    line.push_str(match created.key_file {
+        Some(_) => "; its key is ",
+        None => " for the key in ",
+    });
+    line.push_str(&identity.key_file);
+    line.push_str(match created.kind {
+        KeyFileKind::LocalFile => {
+            ", without a passphrase: who steals this disk can read everything \
+             (ouroboros key passwd sets one; keep a copy of the key elsewhere)"
+        }
+        _ => ", under your passphrase (keep a copy of the key elsewhere)",
+    });
+    line
+}
+
 /// The whole hash a prefix stands for.
 pub(crate) fn resolve(session: &dyn Session, word: &HashWord) -> Result<VertexHash, Failure> {
     match word.digits().parse() {
@@ -83,7 +157,10 @@ pub(crate) fn resolve(session: &dyn Session, word: &HashWord) -> Result<VertexHa
 }
 
 /// What files are stored and restored with.
-pub(crate) fn transfer<'a>(session: &'a dyn Session, bar: &'a Bar) -> Transfer<'a, SystemFiles> {
+pub(crate) fn transfer<'a>(
+    session: &'a dyn Session,
+    bar: &'a Bar<'_>,
+) -> Transfer<'a, SystemFiles> {
     Transfer { session, files: &SystemFiles, events: bar, clock: &wall_clock, threads: 0 }
 }
 
@@ -92,19 +169,4 @@ fn wall_clock() -> FileTime {
     let now = Timestamp::now().as_nanosecond();
     let seconds = i64::try_from(now.div_euclid(1_000_000_000)).unwrap_or(0);
     FileTime { seconds, nanos: u32::try_from(now.rem_euclid(1_000_000_000)).unwrap_or(0) }
-}
-
-/// Stands in until `tree` restores.
-pub(crate) trait Restores {
-    fn get_tree(&self, request: &tree::GetTree) -> Result<tree::GetSummary, tree::TreeError>;
-    fn get_file(&self, request: &tree::GetFile) -> Result<tree::GetSummary, tree::TreeError>;
-}
-
-impl Restores for Transfer<'_, SystemFiles> {
-    fn get_tree(&self, _: &tree::GetTree) -> Result<tree::GetSummary, tree::TreeError> {
-        Err(tree::TreeError::Interrupted)
-    }
-    fn get_file(&self, _: &tree::GetFile) -> Result<tree::GetSummary, tree::TreeError> {
-        Err(tree::TreeError::Interrupted)
-    }
 }

@@ -4,14 +4,12 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use ouroborosdb::Passphrase;
 use zeroize::Zeroizing;
 
 use crate::exit::Kind;
 use crate::failure::Failure;
 use crate::local_file;
-
-/// A passphrase; wiped when dropped.
-pub(crate) type Passphrase = Zeroizing<String>;
 
 /// The environment variable of the passphrase of the key in use.
 pub(crate) const VARIABLE: &str = "OUROBOROS_KEY_PASSPHRASE";
@@ -29,13 +27,13 @@ pub(crate) fn of_environment(variable: &str) -> Result<Option<Passphrase>, Failu
                 .hint(format!("unset {variable}")))
         }
         (Some(text), None) => match text.into_string() {
-            Ok(text) => Ok(Some(Zeroizing::new(text))),
+            Ok(text) => Ok(Some(text.into())),
             Err(_) => Err(Failure::usage(format!("{variable} is not UTF-8"))),
         },
         (None, Some(path)) => {
             let text = Zeroizing::new(local_file::read_text(&PathBuf::from(path))?);
             let line = text.strip_suffix('\n').unwrap_or(&text);
-            Ok(Some(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned())))
+            Ok(Some(line.strip_suffix('\r').unwrap_or(line).into()))
         }
     }
 }
@@ -46,7 +44,7 @@ pub(crate) fn prompt(question: &str) -> Result<Option<Passphrase>, Failure> {
         return Ok(None);
     }
     match rpassword::prompt_password(format!("{question}: ")) {
-        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        Ok(text) => Ok(Some(text.into())),
         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
             Err(Failure::new(Kind::Interrupted, "stopped; nothing was done"))
         }
@@ -67,12 +65,12 @@ pub(crate) fn new_one() -> Result<Option<Passphrase>, Failure> {
     };
     let first = prompt("New passphrase (empty = none)")?.ok_or_else(needed)?;
     let second = prompt("Again")?.ok_or_else(needed)?;
-    if *first != *second {
+    if first != second {
         return Err(Failure::new(Kind::Refused, "the two differ; the key is as it was"));
     }
     Ok(non_empty(first))
 }
 
 fn non_empty(passphrase: Passphrase) -> Option<Passphrase> {
-    if passphrase.is_empty() { None } else { Some(passphrase) }
+    if passphrase == Passphrase::from("") { None } else { Some(passphrase) }
 }

@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::Kind;
 use ouroborosdb::Progress;
+use serde_json::json;
 use tree::{Events, Outcome};
 
+use crate::command::show::kind as kind_noun;
 use crate::context::Context;
+use crate::output::Output;
 use crate::signal::Stop;
 
 /// Redraws a second at most.
@@ -15,8 +18,9 @@ const REDRAWS_HZ: u8 = 10;
 
 /// A bar that nobody sees when stderr is no terminal, or with `-q` or `--json`.
 #[derive(Debug)]
-pub(crate) struct Bar {
+pub(crate) struct Bar<'a> {
     bar: ProgressBar,
+    output: &'a Output,
     stop: Stop,
     items: AtomicU64,
     items_total: AtomicU64,
@@ -24,18 +28,18 @@ pub(crate) struct Bar {
     tells_new: bool,
 }
 
-impl Bar {
+impl<'a> Bar<'a> {
     /// For work that is counted in bytes only.
-    pub(crate) fn bytes(context: &Context, verb: &'static str) -> Self {
+    pub(crate) fn bytes(context: &'a Context, verb: &'static str) -> Self {
         Self::new(context, verb, false)
     }
 
     /// For puts: also tells what was new to the store.
-    pub(crate) fn put(context: &Context) -> Self {
+    pub(crate) fn put(context: &'a Context) -> Self {
         Self::new(context, "storing", true)
     }
 
-    fn new(context: &Context, verb: &'static str, tells_new: bool) -> Self {
+    fn new(context: &'a Context, verb: &'static str, tells_new: bool) -> Self {
         let bar = if context.output.shows_progress() {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(REDRAWS_HZ))
         } else {
@@ -45,6 +49,7 @@ impl Bar {
         bar.set_prefix(verb);
         Self {
             bar,
+            output: &context.output,
             stop: context.stop.clone(),
             items: AtomicU64::new(0),
             items_total: AtomicU64::new(0),
@@ -71,6 +76,23 @@ impl Bar {
         self.bar.finish_and_clear();
     }
 
+    /// With `-v` a line for each item.
+    fn print(&self, path: &[u8], kind: Kind, outcome: Outcome) {
+        let path = String::from_utf8_lossy(path);
+        let outcome = match outcome {
+            Outcome::Done => "done",
+            Outcome::Skipped => "unchanged",
+            _ => "failed",
+        };
+        // Where stdout is gone the result line, printed last, tells.
+        self.output
+            .result(
+                || format!("{outcome} {path}"),
+                || json!({"path": path, "kind": kind_noun(kind), "outcome": outcome}),
+            )
+            .ok();
+    }
+
     fn tell(&self) {
         if self.bar.is_hidden() {
             return;
@@ -84,7 +106,7 @@ impl Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for Bar<'_> {
     fn drop(&mut self) {
         self.clear();
     }
@@ -106,7 +128,7 @@ fn style(has_total: bool, is_coloured: bool) -> ProgressStyle {
         .progress_chars("=> ")
 }
 
-impl Progress for Bar {
+impl Progress for Bar<'_> {
     fn on_progress(&self, bytes_done: u64, bytes_total: u64) -> bool {
         self.expect(bytes_total);
         self.bar.set_position(bytes_done);
@@ -114,7 +136,7 @@ impl Progress for Bar {
     }
 }
 
-impl Events for Bar {
+impl Events for Bar<'_> {
     fn on_totals(&self, items: u64, bytes: u64) {
         self.items_total.store(items, Ordering::Relaxed);
         self.expect(bytes);
@@ -128,7 +150,10 @@ impl Events for Bar {
         self.bytes_new.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn on_finished(&self, _path: &[u8], _kind: Kind, _outcome: Outcome) {
+    fn on_finished(&self, path: &[u8], kind: Kind, outcome: Outcome) {
+        if self.output.is_verbose() {
+            self.bar.suspend(|| self.print(path, kind, outcome));
+        }
         self.items.fetch_add(1, Ordering::Relaxed);
         self.tell();
     }

@@ -13,7 +13,7 @@ use tree::{GetTree, PathFilter, TreeSource};
 
 use self::place::Place;
 use crate::command::diff::version_of;
-use crate::context::{Absent, Context, Restores as _, transfer};
+use crate::context::{Absent, Context, transfer};
 use crate::exit::Kind;
 use crate::failure::Failure;
 use crate::parse::{ByteRange, Target, Version};

@@ -30,7 +30,12 @@ use crate::progress::Bar;
 ///
 /// The first put makes the data folder, a key and a scope, and says where.
 #[derive(Debug, Args)]
-#[command(before_help = "Example: ouroboros put -r ~/Documents documents -m 'before the move'")]
+#[command(
+    before_help = "Example: ouroboros put -r ~/Documents documents -m 'before the move'",
+    override_usage = "ouroboros put [OPTIONS] SRC [NAME]\n       \
+                      ouroboros put [OPTIONS] SRC SRC SRC...\n       \
+                      ouroboros put [OPTIONS] --into PREFIX SRC..."
+)]
 pub(crate) struct Put {
     /// Files or folders; `-` is stdin. A second word is the NAME
     #[arg(value_name = "SRC", required = true, num_args = 1..)]
@@ -239,7 +244,7 @@ pub(crate) fn store_stream(
     session: &dyn Session,
     name: Option<&Name>,
     terms: &Terms,
-    (stream, bar): (&mut (dyn std::io::Read + Send), &Bar),
+    (stream, bar): (&mut (dyn std::io::Read + Send), &Bar<'_>),
 ) -> Result<Stored, Failure> {
     let options = &terms.options;
     let request = PutRequest {

@@ -3,7 +3,7 @@
 use std::io;
 
 use crypt::CryptError;
-use ouroborosdb::{Error, KeyFileProblem};
+use ouroborosdb::{Error, ErrorClass, KeyFileProblem};
 use store::StoreError;
 
 use super::{Failure, of_io, plain};
@@ -178,5 +178,14 @@ fn of_key_file(path: &str, problem: KeyFileProblem) -> Failure {
 
 /// Variants this program does not know yet.
 fn of_class(error: &Error) -> Failure {
-    Failure::new(Kind::Internal, error.to_string())
+    let kind = match error.class() {
+        ErrorClass::NotFound => Kind::HashUnknown,
+        ErrorClass::Usage => Kind::Usage,
+        ErrorClass::Unavailable => Kind::Unavailable,
+        ErrorClass::Corrupt => Kind::Corrupt,
+        ErrorClass::Refused => Kind::Refused,
+        ErrorClass::Interrupted => Kind::Interrupted,
+        ErrorClass::Internal => Kind::Internal,
+    };
+    Failure::new(kind, error.to_string())
 }

@@ -11,7 +11,7 @@ use tree::{Files, GetFile, SystemFiles};
 use super::Item;
 use super::place::{Place, part_of, rename};
 use super::report;
-use crate::context::{Context, Restores as _, transfer};
+use crate::context::{Context, transfer};
 use crate::exit::Kind;
 use crate::failure::{Failure, of_stored_content};
 use crate::parse::ByteRange;
