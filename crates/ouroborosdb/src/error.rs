@@ -1,4 +1,6 @@
+use crypt::CryptError;
 use model::{FormatError, Name, VertexHash};
+use store::StoreError;
 use thiserror::Error;
 
 /// Why a call failed and what it did: unless a variant says otherwise, nothing was changed.
@@ -70,6 +72,44 @@ pub enum Error {
         /// The version that needs it.
         needed_by: VertexHash,
     },
+}
+
+impl Error {
+    /// Which class of failure it is.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::NameUnknown { .. } | Self::HashUnknown { .. } => ErrorClass::NotFound,
+            Self::HashAmbiguous { .. } | Self::Argument(_) | Self::RangeOutside { .. } => {
+                ErrorClass::Usage
+            }
+            Self::HeadMoved { .. } | Self::KeyFile { .. } => ErrorClass::Refused,
+            Self::Interrupted => ErrorClass::Interrupted,
+            Self::Content(_) => ErrorClass::Unavailable,
+            Self::Store(error) => class_of_store(error),
+            Self::Crypt(error) => class_of_crypt(error),
+            Self::Missing { .. } => ErrorClass::Corrupt,
+        }
+    }
+}
+
+fn class_of_store(error: &StoreError) -> ErrorClass {
+    match error {
+        error if error.is_unavailable() => ErrorClass::Unavailable,
+        StoreError::NotAStore | StoreError::NewerFormat { .. } | StoreError::NoKeys => {
+            ErrorClass::Refused
+        }
+        _ => ErrorClass::Corrupt,
+    }
+}
+
+fn class_of_crypt(error: &CryptError) -> ErrorClass {
+    match error {
+        CryptError::Format(_) | CryptError::Unseal | CryptError::Signature { .. } => {
+            ErrorClass::Corrupt
+        }
+        CryptError::SelfTest { .. } => ErrorClass::Internal,
+        _ => ErrorClass::Refused,
+    }
 }
 
 /// What is wrong with a key file.

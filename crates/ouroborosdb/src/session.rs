@@ -225,8 +225,12 @@ pub trait Session: Send + Sync {
     /// A tombstone over all current heads.
     fn delete(&self, name: &Name, request: &PutRequest) -> Result<Put, Error>;
     /// Up to `limit` changes under `prefix` after `since` (`None` = from the beginning).
-    fn changes(&self, prefix: &str, since: Option<&Cursor>, limit: usize)
-    -> Result<Vec<Change>, Error>;
+    fn changes(
+        &self,
+        prefix: &str,
+        since: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Change>, Error>;
     /// A group that `put` can fill: for a source never seen new, else the one that was left open.
     fn group(&self, label: &str) -> Result<GroupId, Error>;
     /// A value of the local, sealed, rebuildable cache; `None` when unknown or lost.
@@ -240,8 +244,7 @@ pub trait Session: Send + Sync {
     /// What the store holds.
     fn stats(&self) -> Result<Stats, Error>;
     /// Verifies, and rebuilds what is derived if asked.
-    fn check(&self, request: &CheckRequest, progress: &dyn Progress)
-    -> Result<CheckReport, Error>;
+    fn check(&self, request: &CheckRequest, progress: &dyn Progress) -> Result<CheckReport, Error>;
 }
 
 /// Which names.

@@ -1,0 +1,94 @@
+//! Looking after the store: packing, figures, verification.
+
+use std::collections::BTreeMap;
+
+use model::{Name, ObjectId};
+use store::{Affected, StoreStats};
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::session::{CheckReport, CheckRequest, Finding, Progress, Stats};
+
+impl Engine {
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.sync_all()?;
+        Ok(self.store.flush()?)
+    }
+
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        self.sync_all()?;
+        Ok(self.store.close()?)
+    }
+
+    pub(crate) fn stats(&self) -> Result<Stats, Error> {
+        self.settle_all_names()?;
+        let StoreStats {
+            objects,
+            vertices,
+            names,
+            blocks_open,
+            blocks_packed,
+            bytes_content,
+            bytes_unique,
+            bytes_stored,
+            bytes_overhead,
+            bytes_index,
+            files_on_disk,
+        } = self.store.stats()?;
+        Ok(Stats {
+            objects,
+            vertices,
+            names,
+            blocks_open,
+            blocks_packed,
+            bytes_content,
+            bytes_unique,
+            bytes_stored,
+            bytes_overhead,
+            bytes_index,
+            files_on_disk,
+        })
+    }
+
+    pub(crate) fn check(
+        &self,
+        request: &CheckRequest,
+        progress: &dyn Progress,
+    ) -> Result<CheckReport, Error> {
+        self.sync_all()?;
+        if request.rebuild {
+            self.store.rebuild()?;
+        }
+        let report =
+            self.store.check(request.deep, &mut |done, total| progress.on_progress(done, total))?;
+        if !report.is_complete {
+            return Err(Error::Interrupted);
+        }
+        let files = report.damage.into_iter().map(|damage| Finding {
+            object: damage.file,
+            problem: damage.problem,
+            names: Vec::new(),
+        });
+        let findings = files.chain(findings_of(report.affected)).collect();
+        Ok(CheckReport {
+            blocks: report.blocks,
+            objects: report.objects,
+            bytes_verified: report.bytes_verified,
+            findings,
+        })
+    }
+}
+
+/// One finding for each object, with the names that need it.
+fn findings_of(affected: Vec<Affected>) -> impl Iterator<Item = Finding> {
+    let mut objects: BTreeMap<ObjectId, Vec<Name>> = BTreeMap::new();
+    for Affected { object, name, .. } in affected {
+        let names = objects.entry(object).or_default();
+        names.extend(name.filter(|name| names.last() != Some(name)));
+    }
+    objects.into_iter().map(|(object, names)| Finding {
+        object: object.to_string(),
+        problem: "missing or damaged".to_owned(),
+        names,
+    })
+}
