@@ -67,8 +67,8 @@ impl<F: Files> Transfer<'_, F> {
     /// Restores a folder. Paths that cannot be restored are in the summary; the rest is there.
     pub fn get_tree(&self, request: &GetTree) -> Result<GetSummary, TreeError> {
         let root_meta = self.root_meta(&request.source)?;
-        let part_like = self.part_like(&request.source)?;
         let mut entries = Entries::open(self, &request.source)?;
+        let part_like = self.part_like(&entries)?;
         let (items, bytes) = entries.totals();
         self.events.on_totals(items, bytes);
         let failed_early = std::mem::take(&mut entries.failed);
@@ -206,14 +206,20 @@ impl<F: Files> Transfer<'_, F> {
         }
     }
 
-    fn part_like(&self, source: &TreeSource) -> Result<BTreeSet<Vec<u8>>, TreeError> {
+    /// Paths of the tree that could be taken for the part of another file.
+    fn part_like(&self, entries: &Entries) -> Result<BTreeSet<Vec<u8>>, TreeError> {
+        let hash = match &entries.from {
+            EntriesFrom::List(hash, _) => hash,
+            EntriesFrom::Names(entries) => {
+                let paths = entries.as_slice().iter().map(|entry| entry.path.clone());
+                return Ok(paths.filter(|path| looks_like_part(path)).collect());
+            }
+        };
         let mut found = BTreeSet::new();
-        if let TreeSource::Root(hash) = source {
-            let mut list = open_list(self, hash)?;
-            while let Some(entry) = list.next_entry().map_err(|error| list_error(hash, error))? {
-                if looks_like_part(&entry.path) {
-                    found.insert(entry.path);
-                }
+        let mut list = open_list(self, hash)?;
+        while let Some(entry) = list.next_entry().map_err(|error| list_error(hash, error))? {
+            if looks_like_part(&entry.path) {
+                found.insert(entry.path);
             }
         }
         Ok(found)

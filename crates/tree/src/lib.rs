@@ -6,6 +6,7 @@
 mod attributes;
 mod error;
 mod events;
+mod faulty_files;
 mod files;
 mod filter;
 mod folder_stack;
@@ -26,6 +27,7 @@ mod walk;
 
 pub use error::{Failure, Problem, TreeError, TreeErrorClass};
 pub use events::{Events, Outcome, Unwatched};
+pub use faulty_files::{Effect, FaultyFiles, FileOperation, Traced};
 pub use files::{FileKind, FileStat, Files, Target, Xattrs};
 pub use filter::{PATTERNS_MAX, PathFilter};
 pub use request::{

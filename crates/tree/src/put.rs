@@ -270,34 +270,39 @@ impl<F: Files> PuttingTree<'_, F> {
 
     fn put_job(&self, job: Vec<WalkItem<F>>) -> Result<JobResult, TreeError> {
         let mut result = JobResult::default();
-        for item in job {
-            if self.transfer.events.is_interrupted() {
-                return Err(TreeError::Interrupted);
-            }
-            let kind = match item.stat.kind {
-                FileKind::File => Kind::File,
-                FileKind::Folder => Kind::Folder,
-                FileKind::Symlink => Kind::Symlink,
-                FileKind::Special => {
-                    result.summary.special_skipped += 1;
-                    continue;
-                }
-            };
-            let outcome = match self.put_item(&item, &mut result) {
-                Ok(outcome) => outcome,
-                Err(ItemError::Problem(problem)) => {
-                    result.summary.fail(&item.path, problem);
-                    Outcome::Failed
-                }
-                Err(ItemError::Fatal(error)) => return Err(error),
-            };
-            self.transfer.events.on_finished(&item.path, kind, outcome);
-        }
+        let done = job.iter().try_for_each(|item| self.put_step(item, &mut result));
+        // Also when it was stopped: a later try must know what is in the group already, or the
+        // same name would get two heads.
         if !result.remembered.is_empty() && !self.options.dry_run {
             self.transfer.session.remember(&result.remembered)?;
         }
         result.remembered.clear();
-        Ok(result)
+        done.map(|()| result)
+    }
+
+    fn put_step(&self, item: &WalkItem<F>, result: &mut JobResult) -> Result<(), TreeError> {
+        if self.transfer.events.is_interrupted() {
+            return Err(TreeError::Interrupted);
+        }
+        let kind = match item.stat.kind {
+            FileKind::File => Kind::File,
+            FileKind::Folder => Kind::Folder,
+            FileKind::Symlink => Kind::Symlink,
+            FileKind::Special => {
+                result.summary.special_skipped += 1;
+                return Ok(());
+            }
+        };
+        let outcome = match self.put_item(item, result) {
+            Ok(outcome) => outcome,
+            Err(ItemError::Problem(problem)) => {
+                result.summary.fail(&item.path, problem);
+                Outcome::Failed
+            }
+            Err(ItemError::Fatal(error)) => return Err(error),
+        };
+        self.transfer.events.on_finished(&item.path, kind, outcome);
+        Ok(())
     }
 
     fn put_item(&self, item: &WalkItem<F>, result: &mut JobResult) -> Result<Outcome, ItemError> {
