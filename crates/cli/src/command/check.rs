@@ -9,6 +9,8 @@ use crate::exit::Kind;
 use crate::failure::Failure;
 use crate::progress::Bar;
 
+/// What findings call the files that `--rebuild` makes anew.
+const DERIVED: &str = "index";
 /// Names of one finding that are printed; the object leads to the rest.
 const NAMES_SHOWN_MAX: usize = 20;
 
@@ -24,7 +26,7 @@ pub(crate) struct Check {
     rebuild: bool,
 }
 
-/// One line per finding, then what was looked at. Any finding is exit code 4.
+/// One line per finding, then what was looked at. Any finding that is left is exit code 4.
 pub(crate) fn run(context: &Context, args: Check) -> Result<(), Failure> {
     let session = context.open(Absent::Refuse)?;
     let bar = Bar::bytes(context, "checking");
@@ -32,10 +34,12 @@ pub(crate) fn run(context: &Context, args: Check) -> Result<(), Failure> {
     let report = session.check(&request, &bar);
     bar.clear();
     let report = report?;
+    let mut findings = 0;
     for finding in &report.findings {
-        print(context, finding)?;
+        let is_rebuilt = args.rebuild && finding.object.starts_with(DERIVED);
+        print(context, finding, is_rebuilt)?;
+        findings += usize::from(!is_rebuilt);
     }
-    let findings = report.findings.len();
     context.output.result(
         || {
             format!(
@@ -56,10 +60,10 @@ pub(crate) fn run(context: &Context, args: Check) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Kind::Corrupt, format!("the store is damaged: {findings} findings"))
-        .hint("ouroboros get reads everything that is not named above"))
+        .hint("everything that is not named above can be read; --rebuild mends an index"))
 }
 
-fn print(context: &Context, finding: &Finding) -> Result<(), Failure> {
+fn print(context: &Context, finding: &Finding, is_rebuilt: bool) -> Result<(), Failure> {
     let names: Vec<&str> =
         finding.names.iter().take(NAMES_SHOWN_MAX).map(|name| name.as_str()).collect();
     context.output.result(
@@ -68,7 +72,8 @@ fn print(context: &Context, finding: &Finding) -> Result<(), Failure> {
                 [] => String::new(),
                 names => format!(" (needed by {})", names.join(", ")),
             };
-            format!("{}: {}{affected}", finding.object, finding.problem)
+            let rebuilt = if is_rebuilt { "; rebuilt" } else { "" };
+            format!("{}: {}{affected}{rebuilt}", finding.object, finding.problem)
         },
         || {
             json!({
@@ -76,6 +81,7 @@ fn print(context: &Context, finding: &Finding) -> Result<(), Failure> {
                 "problem": finding.problem,
                 "names": names,
                 "names_total": finding.names.len(),
+                "is_rebuilt": is_rebuilt,
             })
         },
     )

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 
 use clap::Args;
 use model::{Kind as VertexKind, Name, Vertex, VertexHash};
-use ouroborosdb::{At, NamesQuery, Session};
+use ouroborosdb::{At, NAMES_PAGE_MAX, NamesQuery, Session};
 use tree::{GetTree, PathFilter, TreeSource};
 
 use self::place::Place;
@@ -18,6 +18,9 @@ use crate::exit::Kind;
 use crate::failure::Failure;
 use crate::parse::{ByteRange, Target, Version};
 use crate::progress::Bar;
+
+/// Digits of the tag of a part.
+const TAG_DIGITS: usize = 8;
 
 /// Writes what was stored to a file, a folder or stdout
 ///
@@ -230,20 +233,69 @@ fn folder(
     let Some(Place::Path(dest)) = place else {
         return Err(Failure::usage("a folder cannot go to stdout").hint("give a DEST"));
     };
-    let part = if dest.exists() || args.dry_run { None } else { place::part_of(&dest) };
+    let part = if dest.exists() || args.dry_run {
+        None
+    } else {
+        place::part_of(&dest, &tag(session, &source, &args.include)?)
+    };
     let bar = Bar::bytes(context, "restoring");
     let request = GetTree {
         source,
         dest: part.clone().unwrap_or_else(|| dest.clone()),
         include,
-        force: args.force,
+        // What lies in a part is ours, and its tag says that it is of this folder.
+        force: args.force || part.is_some(),
         dry_run: args.dry_run,
     };
     let summary = transfer(session, &bar).get_tree(&request);
     bar.clear();
-    let summary = summary?;
+    let summary = summary.map_err(|error| stopped(error, &request.dest))?;
     if let Some(part) = &part {
         place::finish(part, &dest)?;
     }
     report::folder(context, &dest, &summary, args.dry_run)
+}
+
+/// Names exactly what a part is to become: a part of another version must not end up in it.
+fn tag(session: &dyn Session, source: &TreeSource, include: &[String]) -> Result<String, Failure> {
+    let mut words = include.join("\0");
+    match source {
+        TreeSource::Root(hash) => words.push_str(&hash.to_string()),
+        TreeSource::Names { prefix, at } => {
+            for under in [prefix.to_string(), format!("{prefix}/")] {
+                let mut query = NamesQuery {
+                    prefix: under,
+                    limit: NAMES_PAGE_MAX,
+                    at: *at,
+                    ..NamesQuery::default()
+                };
+                loop {
+                    let page = session.names(&query)?;
+                    page.iter().filter_map(|entry| entry.heads.first()).for_each(|head| {
+                        words = labelled("get", &[words.as_bytes(), head.hash.as_bytes()]);
+                    });
+                    query.after = page.last().map(|entry| entry.name.clone());
+                    if page.len() < query.limit {
+                        break;
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(labelled("get", &[words.as_bytes()]).chars().take(TAG_DIGITS).collect())
+}
+
+fn labelled(label: &str, parts: &[&[u8]]) -> String {
+    VertexHash::new(model::hash::hash(label, parts)).to_string()
+}
+
+/// What was written stays, and is continued.
+fn stopped(error: tree::TreeError, dest: &std::path::Path) -> Failure {
+    let failure = Failure::from(error);
+    if failure.kind != Kind::Interrupted {
+        return failure;
+    }
+    Failure::new(Kind::Interrupted, format!("stopped; what was written is in {}", dest.display()))
+        .hint("run it again to continue")
 }

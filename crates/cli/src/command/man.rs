@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 
 use crate::args::Cli;
 use crate::context::Context;
@@ -21,7 +21,16 @@ pub(crate) struct Man {
 pub(crate) fn run(_context: &Context, args: Man) -> Result<(), Failure> {
     local_file::make_folder(&args.dir)?;
     // The `help` subcommand that clap adds would get pages of its own.
-    let command = Cli::command().disable_help_subcommand(true);
+    let command = with_example(Cli::command().disable_help_subcommand(true));
     clap_mangen::generate_to(command, &args.dir)
         .map_err(|error| Failure::of_path(&args.dir, &error))
+}
+
+/// Pages show what follows the options, not what comes before them: the example moves there.
+fn with_example(command: Command) -> Command {
+    let example = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    command
+        .after_long_help(format!("{example}\n\n{after}").trim_end().to_owned())
+        .mut_subcommands(with_example)
 }

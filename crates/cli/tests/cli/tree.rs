@@ -42,7 +42,7 @@ fn folders_come_back_as_they_were() {
     std::fs::create_dir(home.path("into")).unwrap();
     home.ok(&["get", "-r", line.split_whitespace().next().unwrap(), "into"]);
     assert_eq!(listing(&home, "into/tree"), listing(&home, "src"));
-    assert!(!home.path(".out.ouro-part").exists());
+    assert!(part(&home).is_none());
 }
 
 #[test]
@@ -130,14 +130,59 @@ fn names_without_a_root_are_a_folder_too() {
     assert_eq!(std::fs::read(home.path("out/deep/two")).unwrap(), b"2");
 }
 
+/// The part of a folder that a stopped run left.
+fn part(home: &Home) -> Option<std::path::PathBuf> {
+    let entries = std::fs::read_dir(home.path(".")).unwrap();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().ends_with(".ouro-part"))
+}
+
 #[test]
 fn an_interrupted_get_continues() {
     let home = Home::new();
+    folder(&home);
+    for i in 0..40 {
+        home.file(&format!("src/many/{i}"), noise(1_000_000, i));
+    }
+    let source = home.path("src");
+    home.ok(&["put", "-r", source.to_str().unwrap(), "tree"]);
+    let child = home.command(&["get", "-r", "tree", "out"]).spawn().unwrap();
+    for _ in 0..2000 {
+        if part(&home).is_some_and(|part| part.join("many/3").exists()) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ran = crate::common::finish(child);
+    if ran.code == 0 {
+        return;
+    }
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    ran.tells("run it again");
+    assert!(!home.path("out").exists());
+    // A part of another version does not get into it.
+    home.file("src/later", "x");
+    home.ok(&["put", "-r", source.to_str().unwrap(), "tree"]);
+    std::fs::remove_file(home.path("src/later")).unwrap();
+    home.ok(&["put", "-r", source.to_str().unwrap(), "tree"]);
+    let again = objects(&home.ok(&["get", "-r", "tree", "out", "--json"])).remove(0);
+    assert_eq!(again["failed"], 0, "{again}");
+    assert_eq!(listing(&home, "out"), listing(&home, "src"));
+}
+
+#[test]
+fn a_part_is_filled_and_takes_its_name() {
+    let home = Home::new();
     let source = folder(&home);
     home.ok(&["put", "-r", &source, "tree"]);
-    // What a stopped run leaves: a part of the folder, with a part of a file in it.
-    home.file(".out.ouro-part/a.txt", "a");
-    home.ok(&["get", "-r", "tree", "out"]);
-    assert_eq!(listing(&home, "out"), listing(&home, "src"));
-    assert!(!home.path(".out.ouro-part").exists());
+    // Two runs at once, or one that is stopped and repeated, find what they wrote.
+    home.ok(&["get", "-r", "tree", "one"]);
+    let failing = home.run(&["get", "-r", "tree", "no/such/folder/two", "--json"]);
+    assert!(failing.code == 0 || failing.code == 3, "{}", failing.stderr);
+    assert!(part(&home).is_none());
+    home.ok(&["get", "-r", "tree", "one"]);
+    assert_eq!(listing(&home, "one/tree"), listing(&home, "src"));
 }

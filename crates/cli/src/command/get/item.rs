@@ -19,6 +19,8 @@ use crate::progress::Bar;
 
 /// Bytes read and written at a time.
 const STEP_LEN: usize = 1024 * 1024;
+/// Tells the part of a range from the part of a whole.
+const RANGE_TAG: &str = "range";
 /// Permissions of a file that holds a range.
 const RANGE_MODE: u16 = 0o600;
 
@@ -126,8 +128,8 @@ fn range_to_file(
             .note(&format!("{}: {len} bytes; dry run: nothing was written", dest.display()));
         return Ok(());
     }
-    let part =
-        part_of(dest).ok_or_else(|| Failure::usage("the last component of DEST is too long"))?;
+    let part = part_of(dest, RANGE_TAG)
+        .ok_or_else(|| Failure::usage("the last component of DEST is too long"))?;
     let of_path = |error| Failure::of_path(dest, &error);
     let parent = part.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = SystemFiles.open_folder(parent.unwrap_or(Path::new("."))).map_err(of_path)?;

@@ -38,11 +38,14 @@ impl Place {
     }
 }
 
-/// `.NAME.ouro-part` beside `dest`; `None` where that name would be too long.
-pub(super) fn part_of(dest: &Path) -> Option<PathBuf> {
+/// `.NAME.TAG.ouro-part` beside `dest`; `None` where that name would be too long. The tag tells
+/// apart what would not be the same when it is complete.
+pub(super) fn part_of(dest: &Path, tag: &str) -> Option<PathBuf> {
     let name = dest.file_name()?;
     let mut part = OsString::from(PART.0);
     part.push(name);
+    part.push(".");
+    part.push(tag);
     part.push(PART.1);
     if part.len() > COMPONENT_LEN_MAX { None } else { Some(dest.with_file_name(part)) }
 }
@@ -79,11 +82,12 @@ mod tests {
 
     #[test]
     fn parts_lie_beside_their_place() {
-        assert_eq!(part_of(Path::new("a/b")), Some(PathBuf::from("a/.b.ouro-part")));
-        assert_eq!(
-            part_of(&PathBuf::from("n".repeat(244))).map(|part| part.as_os_str().len()),
-            Some(255)
-        );
-        assert_eq!(part_of(&PathBuf::from("n".repeat(245))), None);
+        let part = part_of(Path::new("a/b"), "12");
+        assert_eq!(part, Some(PathBuf::from("a/.b.12.ouro-part")));
+        let len = |bytes| {
+            part_of(&PathBuf::from("n".repeat(bytes)), "12").map(|part| part.as_os_str().len())
+        };
+        assert_eq!(len(241), Some(255));
+        assert_eq!(len(242), None);
     }
 }
