@@ -284,9 +284,12 @@ impl Store {
     /// Packs the open block and everything that waits.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.inner.drain()?;
-        let lane = self.inner.lane();
-        if lane.open.as_ref().is_some_and(|open| !open.is_empty()) {
-            drop(self.inner.roll_over(lane)?);
+        {
+            // Not held any longer than this: what follows locks the lane itself.
+            let lane = self.inner.lane();
+            if lane.open.as_ref().is_some_and(|open| !open.is_empty()) {
+                drop(self.inner.roll_over(lane)?);
+            }
         }
         self.inner.drain()?;
         self.inner.pack_frozen()?;

@@ -133,3 +133,16 @@ fn many_threads_share_syncs() {
     let store = open(disk, &keys, 2, StoreOptions::default()).unwrap();
     assert_eq!(store.names("", None, 1000).unwrap().len(), 800);
 }
+
+#[test]
+fn flush_of_an_empty_store_and_twice_in_a_row() {
+    let disk = Arc::new(SimDisk::new(1));
+    let keys = keys();
+    let store = open(disk, &keys, 1, inline()).unwrap();
+    store.flush().unwrap();
+    let (_, object) = chunk(&store, &keys, b"something");
+    store.append(vec![object]).unwrap();
+    store.flush().unwrap();
+    store.flush().unwrap();
+    assert_eq!(store.stats().unwrap().blocks_packed, 1);
+}
