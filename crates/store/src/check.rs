@@ -13,7 +13,7 @@ use crate::folder::blocks_in;
 use crate::index::{LocalIndex, Location};
 use crate::packed::PackedBlock;
 use crate::recovery;
-use crate::scan::{FrameStream, Scan, read_block};
+use crate::scan::{FrameStream, Scan, read_block, read_block_into};
 use crate::store::{Damage, Inner, Store};
 
 /// Called with bytes done and bytes in all; false asks to stop.
@@ -111,10 +111,11 @@ fn check_blocks(
     let open = blocks_in(&*inner.disk, "open")?;
     let bytes_total = packed.iter().chain(&open).map(|(_, len)| len).sum();
     let mut bytes_done = 0;
+    let mut buffers = Buffers::default();
     let files = packed.iter().map(|entry| (true, entry)).chain(open.iter().map(|e| (false, e)));
     for (is_packed, (number, len)) in files {
         let result = match is_packed {
-            true => check_packed(inner, *number, deep, report),
+            true => check_packed(inner, *number, deep.then_some(&mut buffers), report),
             false => check_open(inner, *number, report),
         };
         match result {
@@ -137,20 +138,28 @@ fn check_blocks(
     Ok(true)
 }
 
+/// Memory for one block and its frames.
+#[derive(Default)]
+struct Buffers {
+    file: Vec<u8>,
+    frames: Vec<u8>,
+}
+
+/// Verifies every byte when `deep` brings the memory for it.
 fn check_packed(
     inner: &Inner,
     number: BlockNumber,
-    deep: bool,
+    deep: Option<&mut Buffers>,
     report: &mut StoreReport,
 ) -> Result<(), StoreError> {
     let block = PackedBlock::open(inner, number)?;
     let keys = inner.keys_of(&block.header)?;
     let entries = block.entries(&keys)?;
     report.objects += entries.len() as u64;
-    if deep {
-        let bytes = read_block(&*inner.disk, &block.path)?;
-        check_bytes(&block, &keys, &entries, &bytes)?;
-        report.bytes_verified += bytes.len() as u64;
+    if let Some(buffers) = deep {
+        read_block_into(&*inner.disk, &block.path, &mut buffers.file)?;
+        check_bytes(&block, &keys, &entries, buffers)?;
+        report.bytes_verified += buffers.file.len() as u64;
     }
     Ok(())
 }
@@ -160,8 +169,9 @@ fn check_bytes(
     block: &PackedBlock,
     keys: &EpochKeys,
     entries: &[IndexEntry],
-    bytes: &[u8],
+    buffers: &mut Buffers,
 ) -> Result<(), StoreError> {
+    let bytes = &buffers.file;
     let bad = |offset: u64, problem| StoreError::corrupt(&block.path, offset, problem);
     let number = block.header.number;
     let scan = Scan::new(&block.path, number, bytes)?.ok_or_else(|| bad(0, Problem::Short))?;
@@ -176,13 +186,15 @@ fn check_bytes(
         return Err(bad(block.trailer.offset.into(), Problem::Seal));
     }
     let mut places: BTreeSet<Place> = entries.iter().map(|entry| entry.place).collect();
-    let stream = FrameStream::new(bytes, &scan.batches);
+    let buffer = core::mem::take(&mut buffers.frames);
+    let stream = FrameStream::over(buffer, bytes, &scan.batches);
     let unreadable = stream.frames(keys, 0, |place, header, _| {
         if header.kind != ObjectKind::Pad && !places.remove(&place) {
             return Err(bad(place.offset.into(), Problem::Misplaced));
         }
         Ok(())
     })?;
+    buffers.frames = stream.into_buffer();
     match unreadable.or_else(|| places.first().map(|place| place.offset)) {
         Some(offset) => Err(bad(offset.into(), Problem::Seal)),
         None => Ok(()),

@@ -35,6 +35,20 @@ pub(crate) fn read_block(disk: &dyn Disk, path: &str) -> Result<Vec<u8>, StoreEr
     read_file(disk, path, FILE_LEN_MAX)
 }
 
+/// Reads a whole block file into a buffer that was used before: fresh pages cost more than the hash.
+pub(crate) fn read_block_into(
+    disk: &dyn Disk,
+    path: &str,
+    bytes: &mut Vec<u8>,
+) -> Result<(), StoreError> {
+    let file = disk.open(path, Access::Read, Caching::Buffered)?;
+    let len = usize::try_from(file.len()?).unwrap_or(usize::MAX).min(FILE_LEN_MAX);
+    bytes.resize(len, 0);
+    let read = file.read_at(0, bytes)?;
+    bytes.truncate(read);
+    Ok(())
+}
+
 /// Acknowledged bytes that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lost {
@@ -68,8 +82,10 @@ impl Scan {
         let Some(page) = bytes.get(..HEADER_LEN) else { return Ok(None) };
         let header = match BlockHeader::decode(page) {
             Ok(header) => header,
-            Err(_) if find_batches(number, bytes, 0).is_empty() => return Ok(None),
-            Err(error) => return Err(StoreError::format(path, 0, error)),
+            Err(error) if is_durable(number, bytes) => {
+                return Err(StoreError::format(path, 0, error));
+            }
+            Err(_) => return Ok(None),
         };
         if header.number != number {
             return Err(StoreError::corrupt(path, 0, Problem::Misplaced));
@@ -138,6 +154,12 @@ fn whole_batch(block: &BlockHeader, bytes: &[u8], offset: u32) -> Option<(BatchH
     whole.then(|| (batch, BatchHeader::hash(encoded)))
 }
 
+/// True when any batch says that the header before it was durable. Header and first batch are synced
+/// together: of a power loss before that, the batch alone may be left.
+fn is_durable(number: BlockNumber, bytes: &[u8]) -> bool {
+    find_batches(number, bytes, 0).iter().any(|batch| batch.durable_upto > 0)
+}
+
 /// Every valid batch header of block `number` at its own place from `from` on.
 fn find_batches(number: BlockNumber, bytes: &[u8], from: usize) -> Vec<BatchHeader> {
     let mut found = Vec::new();
@@ -166,7 +188,13 @@ pub(crate) struct FrameStream {
 impl FrameStream {
     /// Of `batches`, which lie one behind the other.
     pub(crate) fn new(file: &[u8], batches: &[BatchHeader]) -> Self {
-        let mut stream = Self { bytes: Vec::new(), bodies: Vec::new() };
+        Self::over(Vec::new(), file, batches)
+    }
+
+    /// Like [`Self::new`], in a buffer that was used before.
+    pub(crate) fn over(mut buffer: Vec<u8>, file: &[u8], batches: &[BatchHeader]) -> Self {
+        buffer.clear();
+        let mut stream = Self { bytes: buffer, bodies: Vec::new() };
         for batch in batches {
             let start = batch.offset as usize + batch::HEADER_LEN;
             let body = file.get(start..batch.end() as usize).unwrap_or_default();
@@ -174,6 +202,11 @@ impl FrameStream {
             stream.bytes.extend_from_slice(body);
         }
         stream
+    }
+
+    /// The buffer, to be used again.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.bytes
     }
 
     fn place(&self, position: usize, len: usize) -> Place {
