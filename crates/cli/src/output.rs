@@ -1,7 +1,7 @@
 //! Lines for people and objects for programs: results on stdout, everything else on stderr.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::args::Colour;
 use crate::exit::{Kind, winner};
 use crate::failure::Failure;
+
+/// Bytes of result lines that are held back at most.
+const BUFFER_LEN: usize = 64 * 1024;
 
 /// How this run speaks, and what went wrong so far.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct Output {
     is_verbose: bool,
     is_stdout_terminal: bool,
     is_coloured: bool,
+    /// Many lines become one write, except on a terminal.
+    stdout: Mutex<BufWriter<Stdout>>,
     codes: Mutex<Vec<u8>>,
 }
 
@@ -47,6 +52,7 @@ impl Output {
             is_verbose: manner.is_verbose,
             is_stdout_terminal: std::io::stdout().is_terminal(),
             is_coloured,
+            stdout: Mutex::new(BufWriter::with_capacity(BUFFER_LEN, std::io::stdout())),
             codes: Mutex::default(),
         }
     }
@@ -81,13 +87,17 @@ impl Output {
 
     /// Bytes as they are.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(bytes).map_err(|error| Failure::of_output(&error))
+        let mut stdout = self.stdout.lock().expect("no code panics with this lock");
+        let written = stdout.write_all(bytes);
+        let written =
+            if self.is_stdout_terminal { written.and_then(|()| stdout.flush()) } else { written };
+        written.map_err(|error| Failure::of_output(&error))
     }
 
     /// Hands over what is buffered; a full disk behind stdout shows here at the latest.
     pub(crate) fn flush(&self) -> Result<(), Failure> {
-        std::io::stdout().flush().map_err(|error| Failure::of_output(&error))
+        let mut stdout = self.stdout.lock().expect("no code panics with this lock");
+        stdout.flush().map_err(|error| Failure::of_output(&error))
     }
 
     /// Something worth knowing that is not a failure; `-q` hides it.
@@ -138,6 +148,8 @@ impl Output {
         } else {
             format!("{label}: {}", shown(text))
         };
+        // What was said before stays before it; a stdout that is gone shows at the end.
+        self.flush().ok();
         // Nobody is left to tell that stderr is gone.
         writeln!(std::io::stderr(), "{line}").ok();
     }

@@ -62,7 +62,7 @@ impl<'a> Bar<'a> {
     pub(crate) fn expect(&self, bytes_total: u64) {
         if bytes_total > 0 && self.bar.length() != Some(bytes_total) {
             self.bar.set_length(bytes_total);
-            self.bar.set_style(style(true, true));
+            self.bar.set_style(style(true, self.output.is_coloured()));
         }
     }
 
@@ -99,8 +99,7 @@ impl<'a> Bar<'a> {
         }
         let (items, total) =
             (self.items.load(Ordering::Relaxed), self.items_total.load(Ordering::Relaxed));
-        let files =
-            if total > 0 { format!("{items}/{total} items") } else { format!("{items} items") };
+        let files = if total > 0 { format!("{items}/{total}") } else { format!("{items} items") };
         let new = HumanBytes(self.bytes_new.load(Ordering::Relaxed));
         self.bar.set_message(if self.tells_new { format!("{files}, {new} new") } else { files });
     }
@@ -115,12 +114,12 @@ impl Drop for Bar<'_> {
 /// With a known total there is a bar and a time left.
 fn style(has_total: bool, is_coloured: bool) -> ProgressStyle {
     let template = match (has_total, is_coloured) {
-        (false, _) => "{prefix} {bytes} {bytes_per_sec} {elapsed} {msg}",
+        (false, _) => "{prefix} {bytes} {bytes_per_sec} {elapsed} {wide_msg}",
         (true, false) => {
-            "{prefix} [{bar:24}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left {msg}"
+            "{prefix} [{bar:12}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left {wide_msg}"
         }
         (true, true) => {
-            "{prefix} [{bar:24.cyan}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left {msg}"
+            "{prefix} [{bar:12.cyan}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left {wide_msg}"
         }
     };
     ProgressStyle::with_template(template)

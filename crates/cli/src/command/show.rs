@@ -18,6 +18,32 @@ pub(crate) struct Show {
     hash: String,
 }
 
+/// The fields as a person reads them.
+const ORDER: [&str; 22] = [
+    "hash",
+    "name",
+    "kind",
+    "bytes",
+    "content",
+    "message",
+    "time",
+    "time_ns",
+    "depth",
+    "parents",
+    "author",
+    "mode",
+    "modified",
+    "uid",
+    "gid",
+    "target",
+    "media_type",
+    "xattrs",
+    "holes",
+    "link",
+    "group",
+    "closes",
+];
+
 /// One line per field.
 pub(crate) fn run(context: &Context, args: Show) -> Result<(), Failure> {
     let word = HashWord::parse(&args.hash)?;
@@ -31,8 +57,8 @@ pub(crate) fn run(context: &Context, args: Show) -> Result<(), Failure> {
 /// The fields of the object, one per line; absent ones are left out.
 fn text(object: &Value) -> String {
     let mut text = String::new();
-    for (name, value) in object.as_object().into_iter().flatten() {
-        let words = match value {
+    for name in ORDER {
+        let words = match object.get(name).unwrap_or(&Value::Null) {
             Value::Null => continue,
             Value::String(words) => one_line(words),
             Value::Array(items) => {
@@ -103,6 +129,7 @@ pub(crate) fn kind(kind: Kind) -> &'static str {
 fn content(content: &Content) -> String {
     match content {
         Content::Inline(_) => "inline".to_owned(),
+        Content::Chunks { entries, .. } if entries.len() == 1 => "1 chunk".to_owned(),
         Content::Chunks { entries, .. } => format!("{} chunks", entries.len()),
         Content::Lists { root, .. } => format!("lists under {root}"),
     }
@@ -110,4 +137,34 @@ fn content(content: &Content) -> String {
 
 fn group(group: GroupId) -> Option<String> {
     if group == GroupId::NONE { None } else { Some(group.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Hlc, Meta, UserId};
+
+    use super::*;
+
+    #[test]
+    fn every_field_has_its_place() {
+        let vertex = Vertex {
+            blind: [0; 16],
+            parents: Vec::new(),
+            depth: 0,
+            name: None,
+            hlc: Hlc(0),
+            author: UserId::new([0; 32]),
+            group: GroupId::NONE,
+            closes: GroupId::NONE,
+            content: Content::EMPTY,
+            meta: Meta::default(),
+        };
+        let object = object(&vertex.hash(), &vertex);
+        let mut names: Vec<&String> = object.as_object().unwrap().keys().collect();
+        let mut order = ORDER.to_vec();
+        names.sort();
+        order.sort_unstable();
+        assert_eq!(names, order);
+        assert!(text(&object).starts_with("hash           "));
+    }
 }

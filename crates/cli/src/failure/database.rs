@@ -122,26 +122,26 @@ fn of_store(error: &StoreError) -> Failure {
 }
 
 fn of_disk(error: &store::disk::DiskError) -> Failure {
-    let kind = of_io(&error.source);
-    let failure = Failure::new(
-        kind,
-        format!("{} {}: {}", error.operation, shown_path(&error.path), plain(&error.source)),
-    )
-    .about(&error.path);
-    match kind {
-        Kind::DiskFull => failure.hint("make room; what was reported as stored is safe"),
-        _ => match error.source.kind() {
-            io::ErrorKind::PermissionDenied => {
-                Failure { kind: Kind::ReadOnly, ..failure }.hint("look at who owns the data folder")
-            }
-            io::ErrorKind::NotFound => failure.hint("--data DIR names the data folder"),
-            _ => failure,
-        },
-    }
-}
-
-fn shown_path(path: &str) -> &str {
-    if path.is_empty() { "the data folder" } else { path }
+    let (tried, why) = (format!("{} {}", error.operation, error.path), plain(&error.source));
+    let kind = match (of_io(&error.source), error.source.kind()) {
+        (_, io::ErrorKind::PermissionDenied) => Kind::ReadOnly,
+        (kind, _) => kind,
+    };
+    let message = match kind {
+        Kind::ReadOnly => {
+            format!("the data folder cannot be written ({tried}: {why}); nothing was done")
+        }
+        Kind::DiskFull => {
+            format!("no space left on device ({tried}); what was reported as stored is safe")
+        }
+        _ => format!("the data folder: {tried}: {why}"),
+    };
+    let hint = match kind {
+        Kind::ReadOnly => "look at who owns it and how it is mounted",
+        Kind::DiskFull => "make room and run it again",
+        _ => "run it again; --data DIR names another folder",
+    };
+    Failure::new(kind, message).hint(hint).about(&error.path)
 }
 
 fn of_crypt(error: CryptError) -> Failure {

@@ -28,3 +28,11 @@ fn help_and_version_are_results() {
     assert!(home.ok(&["put", "--help"]).starts_with("Example: ouroboros put"));
     assert!(home.ok(&["help", "get"]).starts_with("Example: ouroboros get"));
 }
+
+#[test]
+fn colour_is_asked_for_or_not_there() {
+    let home = Home::new();
+    assert!(!home.run(&["ls"]).stderr.contains('\x1b'));
+    assert!(home.run(&["ls", "--colour", "always"]).stderr.contains('\x1b'));
+    assert!(!home.run(&["ls", "--colour", "never"]).stderr.contains('\x1b'));
+}

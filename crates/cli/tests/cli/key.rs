@@ -73,3 +73,25 @@ fn a_new_store_can_have_a_passphrase_from_the_start() {
     home.run(&["get", "a"]).refused(6, "passphrase");
     assert_eq!(run_as(&home, &["get", "a"], &[(PASSPHRASE, "first")]).ok(), "x");
 }
+
+#[test]
+fn a_crash_leaves_no_core_with_keys_in_it() {
+    let home = Home::new();
+    let mut child =
+        home.command(&["put", "-", "n"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let limits = format!("/proc/{}/limits", child.id());
+    let has_none = |text: &str| {
+        text.lines().any(|line| {
+            line.strip_prefix("Max core file size")
+                .is_some_and(|rest| rest.split_whitespace().take(2).eq(["0", "0"]))
+        })
+    };
+    // The first thing the program does; a busy machine may take a moment to get there.
+    let found = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::fs::read_to_string(&limits).is_ok_and(|text| has_none(&text))
+    });
+    drop(child.stdin.take());
+    assert_eq!(finish(child).code, 0);
+    assert!(found);
+}

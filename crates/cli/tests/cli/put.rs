@@ -131,3 +131,28 @@ fn a_fifo_is_read_as_a_stream() {
     assert!(ran.ends_with(" n\n"));
     assert_eq!(home.ok(&["get", "n"]), "through a device");
 }
+
+#[test]
+fn the_default_name_is_that_of_what_a_link_leads_to() {
+    let home = Home::new();
+    home.file("real.txt", "content");
+    std::os::unix::fs::symlink("real.txt", home.path("link")).unwrap();
+    assert!(home.ok(&["put", "link"]).ends_with(" real.txt\n"));
+    assert!(home.ok(&["put", "link", "named"]).ends_with(" named\n"));
+}
+
+#[test]
+fn what_is_stored_of_a_folder_without_r_is_nothing() {
+    let home = Home::new();
+    home.file("folder/a", "x");
+    home.run(&["put", "folder"]).refused(2, "-r");
+    assert!(!home.data().exists());
+}
+
+#[test]
+fn a_folder_of_other_files_is_not_made_a_store() {
+    let home = Home::new();
+    let file = home.file("mine/precious", "x");
+    home.run(&["--data", "mine", "put", &file]).refused(6, "holds other files");
+    assert_eq!(std::fs::read_dir(home.path("mine")).unwrap().count(), 1);
+}

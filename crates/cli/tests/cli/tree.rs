@@ -174,15 +174,17 @@ fn an_interrupted_get_continues() {
 }
 
 #[test]
-fn a_part_is_filled_and_takes_its_name() {
+fn a_folder_that_exists_is_filled_and_what_differs_stays() {
     let home = Home::new();
     let source = folder(&home);
     home.ok(&["put", "-r", &source, "tree"]);
-    // Two runs at once, or one that is stopped and repeated, find what they wrote.
-    home.ok(&["get", "-r", "tree", "one"]);
-    let failing = home.run(&["get", "-r", "tree", "no/such/folder/two", "--json"]);
-    assert!(failing.code == 0 || failing.code == 3, "{}", failing.stderr);
-    assert!(part(&home).is_none());
-    home.ok(&["get", "-r", "tree", "one"]);
-    assert_eq!(listing(&home, "one/tree"), listing(&home, "src"));
+    home.ok(&["get", "-r", "tree", "out"]);
+    std::fs::create_dir(home.path("into")).unwrap();
+    home.file("into/tree/a.txt", "mine, and longer");
+    let ran = home.run(&["get", "-r", "tree", "into"]);
+    assert_eq!(ran.code, 7, "{}", ran.stderr);
+    ran.tells("a.txt");
+    assert_eq!(std::fs::read(home.path("into/tree/a.txt")).unwrap(), b"mine, and longer");
+    home.ok(&["get", "-r", "tree", "into", "--force"]);
+    assert_eq!(listing(&home, "into/tree"), listing(&home, "src"));
 }

@@ -71,6 +71,8 @@ pub(crate) fn print(
             })
         },
     )?;
+    // Stored is stored: whatever happens to the next source, this line is out.
+    context.output.flush()?;
     if is_dry_run || context.output.is_verbose() || context.output.shows_progress() {
         context.output.note(&sentence(summary, is_dry_run));
     }
