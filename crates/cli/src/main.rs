@@ -4,6 +4,7 @@
 //! to `tree`; only this crate knows the terminal, and only [`exit`] knows exit codes.
 
 mod args;
+mod bench;
 mod command;
 mod context;
 mod exit;

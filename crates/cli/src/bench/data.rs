@@ -45,7 +45,7 @@ impl Noise {
     }
 
     /// `len` bytes.
-    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn take_bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         self.fill(&mut bytes);
         bytes
@@ -103,28 +103,28 @@ pub(crate) fn write_file(
     Ok(offset)
 }
 
-/// All that comes, with `edits` changes spread evenly: each inserts, deletes or replaces up to 64
-/// bytes.
-pub(crate) fn edited(mut content: Vec<u8>, edits: usize, seed: u64) -> Vec<u8> {
+/// `content` with `edits` changes spread evenly: each inserts, deletes or replaces up to
+/// [`EDIT_LEN_MAX`] bytes.
+pub(crate) fn edited(content: &[u8], edits: usize, seed: u64) -> Vec<u8> {
     let mut noise = Noise::new(seed);
     let mut out = Vec::with_capacity(content.len() + edits * EDIT_LEN_MAX);
     let stride = content.len() / edits.max(1);
+    let mut rest = content;
     for edit in 0..edits {
         if stride <= EDIT_LEN_MAX {
             break;
         }
-        let rest = content.split_off(stride.min(content.len()));
-        let at = noise.below(stride - EDIT_LEN_MAX);
+        let (part, behind) = rest.split_at(stride);
+        let (head, tail) = part.split_at(noise.below(stride - EDIT_LEN_MAX));
         let len = 1 + noise.below(EDIT_LEN_MAX);
-        let (head, tail) = content.split_at(at);
         let removed = if edit % 3 == 0 { 0 } else { len };
         let inserted = if edit % 3 == 1 { 0 } else { len };
         out.extend_from_slice(head);
-        out.extend_from_slice(&noise.bytes(inserted));
+        out.extend_from_slice(&noise.take_bytes(inserted));
         out.extend_from_slice(tail.split_at(removed).1);
-        content = rest;
+        rest = behind;
     }
-    out.extend_from_slice(&content);
+    out.extend_from_slice(rest);
     out
 }
 
@@ -137,12 +137,29 @@ mod tests {
 
     #[test]
     fn edits_are_few_and_small() {
-        let bytes = Noise::new(1).bytes(1_000_000);
-        let changed = edited(bytes.clone(), 9, 2);
-        assert_ne!(bytes, changed);
-        assert!(bytes.len().abs_diff(changed.len()) <= 9 * EDIT_LEN_MAX);
-        let same = bytes.chunks(64).filter(|piece| changed.windows(64).step_by(1).any(|at| at == *piece)).count();
-        assert!(same >= bytes.len() / 64 - 9 * 3, "{same}");
-        assert_eq!(edited(bytes.clone(), 0, 2), bytes);
+        let bytes = Noise::new(1).take_bytes(1_000_000);
+        assert_eq!(edited(&bytes, 0, 2), bytes);
+        for edits in [1, 2, 3, 9] {
+            let changed = edited(&bytes, edits, 2);
+            assert!(bytes.len().abs_diff(changed.len()) <= edits * EDIT_LEN_MAX);
+            let equal_until = bytes.iter().zip(&changed).take_while(|(a, b)| a == b).count();
+            assert!(equal_until < bytes.len() / edits, "the first part has an edit");
+        }
+        let one = edited(&bytes, 1, 3);
+        let equal_until = bytes.iter().zip(&one).take_while(|(a, b)| a == b).count();
+        let equal_from = bytes.iter().rev().zip(one.iter().rev()).take_while(|(a, b)| a == b);
+        assert!(equal_until + equal_from.count() >= bytes.len() - EDIT_LEN_MAX);
+    }
+
+    #[test]
+    fn noise_repeats_and_does_not_compress() {
+        assert_eq!(Noise::new(1).take_bytes(1000), Noise::new(1).take_bytes(1000));
+        assert_ne!(Noise::new(1).take_bytes(1000), Noise::new(2).take_bytes(1000));
+        let mut counts = [0u32; 256];
+        Noise::new(3)
+            .take_bytes(256 * 1000)
+            .iter()
+            .for_each(|byte| counts[usize::from(*byte)] += 1);
+        assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
     }
 }

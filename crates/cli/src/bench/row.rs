@@ -75,7 +75,8 @@ impl Row {
     /// Whether all goals are met; `None` without one. A figure that is not a number meets none.
     fn is_met(&self) -> Option<bool> {
         let is_goal_met = |goal: &Goal| {
-            let figure = if goal.of_ratio { self.ratio().unwrap_or(f64::NAN) } else { self.measured };
+            let figure =
+                if goal.of_ratio { self.ratio().unwrap_or(f64::NAN) } else { self.measured };
             if goal.at_least { figure >= goal.limit } else { figure <= goal.limit }
         };
         (!self.goals.is_empty()).then(|| self.goals.iter().all(is_goal_met))
@@ -104,9 +105,11 @@ impl Row {
             Some(false) => "SHORT",
         };
         let (id, what, goal) = (self.id, &self.what, self.goal_text());
-        format!("{id:<5} {what:<44} {measured:>18}  {reference:<34} {ratio:>7}  {goal:<18} {verdict}")
-            .trim_end()
-            .to_owned()
+        format!(
+            "{id:<5} {what:<44} {measured:>18}  {reference:<34} {ratio:>7}  {goal:<18} {verdict}"
+        )
+        .trim_end()
+        .to_owned()
     }
 
     /// The names of the columns of [`Self::text`].
@@ -175,6 +178,9 @@ mod tests {
         assert!(row.text().ends_with(">= 400, >= 0.75x   SHORT"), "{}", row.text());
         assert_eq!(row.object()["ratio"], 0.6);
         assert_eq!(row.object()["is_met"], false);
-        assert_eq!([shown(0.0123), shown(1.0), shown(12.34), shown(1234.5)], ["0.012", "1", "12.3", "1234"]);
+        assert_eq!(
+            [shown(0.0123), shown(1.0), shown(12.34), shown(1234.5)],
+            ["0.012", "1", "12.3", "1234"]
+        );
     }
 }
