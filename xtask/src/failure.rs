@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// A file operation failed.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    /// The database said no where it must not.
+    #[error("{doing}: {source}")]
+    Database { doing: &'static str, source: ouroborosdb::Error },
     /// A program that the command needs failed.
     #[error("{program} failed: {detail}")]
     Program { program: String, detail: String },
@@ -26,6 +29,11 @@ impl Failure {
     pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, source }
+    }
+
+    /// For `map_err` on a call of the database.
+    pub(crate) fn database(doing: &'static str) -> impl FnOnce(ouroborosdb::Error) -> Self {
+        move |source| Self::Database { doing, source }
     }
 
     /// `Ok` when nothing was found.

@@ -14,9 +14,11 @@ mod edit;
 mod failure;
 mod fuzz;
 mod hard_tree;
+mod kill9;
 mod licence;
 mod random;
 mod same_tree;
+mod scan;
 mod tidy;
 
 use std::process::ExitCode;
@@ -52,6 +54,11 @@ const COMMANDS: &[Command] = &[
         run: hard_tree::run,
     },
     Command {
+        usage: "kill9 --rounds N --seed N",
+        about: "kill a writing process at random moments and hold it to what it acknowledged",
+        run: kill9::run,
+    },
+    Command {
         usage: "random FILE BYTES --seed N",
         about: "write BYTES (also 64KiB, 1GiB) that do not compress; FILE - is stdout",
         run: edit::run_random,
@@ -61,13 +68,24 @@ const COMMANDS: &[Command] = &[
         about: "compare names, types, modes, times, targets, contents, hard links and holes",
         run: same_tree::run,
     },
+    Command {
+        usage: "scan DIR",
+        about: "fill a store in DIR, search all its files for content, names, hashes and ids",
+        run: scan::run,
+    },
     Command { usage: "tidy", about: "the house rules that no compiler checks", run: tidy::run },
+];
+
+/// What `kill9` starts of this program; not for people.
+const CHILDREN: &[Command] = &[
+    Command { usage: "kill9-opener", about: "", run: kill9::run_opener },
+    Command { usage: "kill9-writer", about: "", run: kill9::run_writer },
 ];
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
     let name = words.next().unwrap_or_else(|| "help".into());
-    let known = COMMANDS.iter().find(|command| {
+    let known = COMMANDS.iter().chain(CHILDREN).find(|command| {
         command.usage.split(' ').next().is_some_and(|first| name.as_os_str() == first)
     });
     let Some(command) = known else {
