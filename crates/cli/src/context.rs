@@ -2,15 +2,18 @@
 
 use std::env::var_os;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crypt::CryptError;
+use crypt::{CryptError, OsRandom};
 use jiff::Timestamp;
 use model::{FileTime, VertexHash};
 use ouroborosdb::{
-    Created, Database, Error, IdentitySummary, KEY_FILE, KeyFileKind, Options, Session,
+    Created, Database, Error, IdentitySummary, KEY_FILE, KeyFileKind, KeyPlace, Options, Session,
+    SystemClock, World,
 };
 use store::StoreError;
+use store::sim_disk::SimDisk;
 use tree::{SystemFiles, Transfer};
 
 use crate::args::{Global, SCOPE_DEFAULT};
@@ -37,6 +40,8 @@ pub(crate) struct Context {
 pub(crate) enum Absent {
     Make,
     Refuse,
+    /// An empty one in memory, which ends with the run: for dry runs.
+    Imagine,
 }
 
 impl Context {
@@ -84,7 +89,12 @@ impl Context {
             }
             opened => opened,
         };
-        let database = opened.map_err(|error| not_opened(error, &folder, absent))?;
+        let database = match opened {
+            Err(Error::Store(StoreError::NotAStore)) if absent == Absent::Imagine => {
+                return imagined();
+            }
+            opened => opened.map_err(|error| not_opened(error, &folder, absent))?,
+        };
         if let Some(created) = database.created() {
             self.output.note(&welcome(created, &folder, database.identity_summary()));
         }
@@ -111,6 +121,15 @@ impl Context {
     }
 }
 
+/// An empty store that no disk knows of.
+fn imagined() -> Result<Database, Failure> {
+    let disk = Arc::new(SimDisk::new(0));
+    let key_file =
+        KeyPlace { disk: disk.clone(), name: KEY_FILE.to_owned(), path: KEY_FILE.to_owned() };
+    let (random, clock) = (Arc::new(OsRandom), Arc::new(SystemClock));
+    Ok(Database::with(World { disk, key_file, random, clock }, Options::default())?)
+}
+
 /// Why a store could not be opened, with the folder's name where that helps.
 fn not_opened(error: Error, folder: &Path, absent: Absent) -> Failure {
     let is_no_store = matches!(error, Error::Store(StoreError::NotAStore));
@@ -121,7 +140,7 @@ fn not_opened(error: Error, folder: &Path, absent: Absent) -> Failure {
         )
         .hint("--data DIR names another folder")
         .about(folder.display()),
-        (true, Absent::Refuse) => {
+        (true, _) => {
             Failure::new(Kind::StoreMissing, format!("there is no store in {}", folder.display()))
                 .hint("ouroboros put FILE makes one; --data DIR names another folder")
                 .about(folder.display())

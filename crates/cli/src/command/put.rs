@@ -124,7 +124,11 @@ pub(crate) fn run(context: &Context, args: Put) -> Result<(), Failure> {
     let refused_all = plan.jobs.is_empty();
     refuse(context, plan.refused, refused_all)?;
     // Bad input must not leave a new store behind.
-    let absent = if args.dry_run || words.is_some() { Absent::Refuse } else { Absent::Make };
+    let absent = match (&words, args.dry_run) {
+        (Some(_), _) => Absent::Refuse,
+        (None, true) => Absent::Imagine,
+        (None, false) => Absent::Make,
+    };
     let session = context.open(absent)?;
     let (parents, expect_head) = words.unwrap_or_default().resolved(&*session)?;
     let terms = Terms {

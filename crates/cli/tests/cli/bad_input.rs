@@ -64,6 +64,9 @@ fn nothing_is_made_by_reading_or_by_bad_input() {
     home.run(&["stats"]).refused(1, "no store");
     home.run(&["key", "show"]).refused(1, "no store");
     home.run(&["put", "/no/such/file"]).refused(1, "/no/such/file");
+    let hash = "0".repeat(64);
+    home.run(&["put", "-", "n", "--parent", &hash]).refused(1, "no store");
+    home.run(&["put", "-", "n", "--expect-head", &hash]).refused(1, "no store");
     home.run(&["put", "-", "a//b"]).refused(2, "malformed name");
     home.run(&["put", "-"]).refused(2, "NAME");
     assert!(!home.data().exists());

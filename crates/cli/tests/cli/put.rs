@@ -156,3 +156,13 @@ fn a_folder_of_other_files_is_not_made_a_store() {
     home.run(&["--data", "mine", "put", &file]).refused(6, "holds other files");
     assert_eq!(std::fs::read_dir(home.path("mine")).unwrap().count(), 1);
 }
+
+#[test]
+fn a_dry_run_before_the_first_put_makes_nothing() {
+    let home = Home::new();
+    let file = home.file("a", noise(300_000, 3));
+    let dry = objects(&home.ok(&["put", &file, "--dry-run", "--json"])).remove(0);
+    assert!(!home.data().exists());
+    let wet = objects(&home.ok(&["put", &file, "--json"])).remove(0);
+    assert_eq!(dry["bytes_new"], wet["bytes_new"]);
+}
