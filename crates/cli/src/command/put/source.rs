@@ -81,7 +81,7 @@ fn split<'a>(words: &'a Words, plan: &mut Plan) -> Result<(&'a [OsString], Optio
     match words.words.as_slice() {
         [source, second] if words.into.is_none() => {
             let named = name(second)?;
-            if second != STDIN && Path::new(second).exists() {
+            if second != source && second != STDIN && Path::new(second).exists() {
                 plan.notes.push(format!(
                     "{named} is taken as the NAME; --into . stores both {} and {named}",
                     source.display(),
