@@ -70,35 +70,20 @@ pub enum TreeError {
 }
 
 impl TreeError {
-    /// Whose turn it is.
-    pub fn class(&self) -> TreeErrorClass<'_> {
+    /// Which class of failure it is.
+    pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Session(Error::Interrupted) | Self::Interrupted => {
-                TreeErrorClass::Is(ErrorClass::Interrupted)
-            }
-            Self::Session(error) => TreeErrorClass::Session(error),
+            Self::Session(error) => error.class(),
+            Self::Interrupted => ErrorClass::Interrupted,
             Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                TreeErrorClass::Is(ErrorClass::NotFound)
+                ErrorClass::NotFound
             }
-            Self::Source { .. } | Self::Destination { .. } => {
-                TreeErrorClass::Is(ErrorClass::Unavailable)
-            }
-            Self::Item { problem: Problem::Stored(error), .. } => TreeErrorClass::Session(error),
-            Self::Item { problem, .. } => TreeErrorClass::Is(problem.class()),
-            Self::Pattern { .. } | Self::NotATree { .. } => TreeErrorClass::Is(ErrorClass::Usage),
-            Self::List { .. } => TreeErrorClass::Is(ErrorClass::Corrupt),
+            Self::Source { .. } | Self::Destination { .. } => ErrorClass::Unavailable,
+            Self::Item { problem, .. } => problem.class(),
+            Self::Pattern { .. } | Self::NotATree { .. } => ErrorClass::Usage,
+            Self::List { .. } => ErrorClass::Corrupt,
         }
     }
-}
-
-/// A class, or the error of the store that has one.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum TreeErrorClass<'a> {
-    /// This class.
-    Is(ErrorClass),
-    /// Whatever class this error has.
-    Session(&'a Error),
 }
 
 /// Why one path was not stored or not restored; the others were.
@@ -138,12 +123,14 @@ pub enum Problem {
 }
 
 impl Problem {
-    fn class(&self) -> ErrorClass {
+    /// Which class of failure it is.
+    pub fn class(&self) -> ErrorClass {
         match self {
+            Self::Stored(error) => error.class(),
             Self::Unreadable(_) | Self::Vanished | Self::Unwritable(_) => ErrorClass::Unavailable,
             Self::Exists | Self::UnsafePath => ErrorClass::Refused,
             Self::NotNameable | Self::NotAFile => ErrorClass::Usage,
-            Self::AttributesLeftOut | Self::WrongKind | Self::Stored(_) => ErrorClass::Internal,
+            Self::AttributesLeftOut | Self::WrongKind => ErrorClass::Refused,
         }
     }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// Runs jobs on `threads` threads and collects what they make in the order they were produced in.
@@ -17,15 +17,17 @@ pub(crate) fn in_order<J: Send, R: Send, E: Send>(
     let stop = AtomicBool::new(false);
     let threads = threads.max(1);
     let (jobs, queue) = sync_channel::<(u64, J)>(threads);
-    let queue = Mutex::new(queue);
+    // Shared by the workers alone: were they all to die, sending would fail, not wait.
+    let queue = Arc::new(Mutex::new(queue));
     let (results, done) = channel();
     let mut ordered = Ordered { waiting: BTreeMap::new(), next: 0, error: None };
     let halt = thread::scope(|scope| {
         for _ in 0..threads {
             let results = results.clone();
-            let (queue, work, stop) = (&queue, &work, &stop);
+            let queue = Arc::clone(&queue);
+            let (work, stop) = (&work, &stop);
             scope.spawn(move || {
-                while let Some((n, job)) = take(queue) {
+                while let Some((n, job)) = take(&queue) {
                     if stop.load(Ordering::Relaxed) {
                         continue;
                     }
@@ -39,7 +41,7 @@ pub(crate) fn in_order<J: Send, R: Send, E: Send>(
                 }
             });
         }
-        drop(results);
+        drop((results, queue));
         let mut sent = 0;
         let halt = produce(&mut |job| {
             while let Ok((n, result)) = done.try_recv() {
@@ -132,6 +134,19 @@ mod tests {
         );
         assert_eq!(result, Ok(()));
         assert_eq!(seen, (0..1000).map(|n| n * 2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_panic_comes_through() {
+        let result = std::panic::catch_unwind(|| {
+            in_order::<u64, (), ()>(
+                3,
+                |send| (0..1000).try_for_each(|n| Ok(send(n)?)),
+                |n| if n > 10 { panic!("on purpose") } else { Ok(()) },
+                |()| {},
+            )
+        });
+        assert!(result.is_err());
     }
 
     #[test]

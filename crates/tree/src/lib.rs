@@ -20,12 +20,13 @@ mod path;
 mod put;
 mod put_item;
 mod request;
+mod run;
 mod skip;
 mod source;
 mod system_files;
 mod walk;
 
-pub use error::{Failure, Problem, TreeError, TreeErrorClass};
+pub use error::{Failure, Problem, TreeError};
 pub use events::{Events, Outcome, Unwatched};
 pub use faulty_files::{Effect, FaultyFiles, FileOperation, Traced};
 pub use files::{FileKind, FileStat, Files, Target, Xattrs};

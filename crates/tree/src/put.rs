@@ -15,6 +15,7 @@ use crate::list::ListBuilder;
 use crate::path::{escape, split};
 use crate::put_item::{ItemError, Place, Stored};
 use crate::request::{PutFile, PutOptions, PutSummary, PutTree, Transfer};
+use crate::run::Run;
 use crate::skip::{CachedFile, KnownNames, SourceKey};
 use crate::walk::{Step, Walk, WalkItem, WalkRules};
 
@@ -35,25 +36,28 @@ impl<F: Files> Transfer<'_, F> {
         let root = RootFolder { handle, stat };
         self.check_head(&request.name, &request.options)?;
         let key = SourceKey::new(&source, &request.name);
-        let group = if request.options.dry_run {
-            key.dry_group()
-        } else {
-            self.session.group(&key.label())?
-        };
+        let known = KnownNames::load(self.session, &request.name)?;
+        let links = self.scan(&request.options, &root)?;
+        let run =
+            if request.options.dry_run { None } else { Some(Run::begin(self.session, &key)?) };
         let putting = PuttingTree {
             transfer: self,
             options: &request.options,
             name: &request.name,
             key,
-            group,
-            known: KnownNames::load(self.session, &request.name)?,
-            links: self.scan(&request.options, &root)?,
+            group: run.as_ref().map_or_else(|| key.dry_group(), |run| run.group),
+            known,
+            links,
             large: Mutex::new(()),
         };
         let result = putting.run(&root);
-        if result.is_err() && !request.options.dry_run {
-            // What was put so far is found again by the next try.
-            let _ = self.session.sync();
+        if let Some(run) = run {
+            match &result {
+                Ok(_) => run.end(self.session)?,
+                // The reason to stop is what the caller must know; without this the next try
+                // reads more, nothing else.
+                Err(_) => run.pause(self.session).unwrap_or_default(),
+            }
         }
         result
     }

@@ -112,9 +112,14 @@ impl SourceKey {
         hash("tree-skip", &[&self.0, path]).to_vec()
     }
 
-    /// Label of its group.
-    pub(crate) fn label(&self) -> String {
-        format!("tree {}", VertexHash::new(self.0))
+    /// Key in the cache of what became of the last put.
+    pub(crate) fn run_key(&self) -> Vec<u8> {
+        hash("tree-run", &[&self.0]).to_vec()
+    }
+
+    /// Label of its group, when `abandoned` ones were given up before.
+    pub(crate) fn label(&self, abandoned: u64) -> String {
+        format!("tree {} {abandoned}", VertexHash::new(self.0))
     }
 
     /// A group for dry runs, which leave nothing behind.

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the ground of these tests is made directly")]
 
 mod again;
+mod database;
 mod faults;
 mod filters;
 mod ground;

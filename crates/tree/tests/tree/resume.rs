@@ -56,6 +56,36 @@ fn an_interrupted_get_goes_on() {
     assert_same(&ground.src, &ground.dest);
 }
 
+/// Dies after some items, as a process would.
+struct DieAfter(std::sync::atomic::AtomicU64);
+
+impl Events for DieAfter {
+    fn on_finished(&self, _: &[u8], _: model::Kind, _: tree::Outcome) {
+        let before = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        assert!(before < 100, "died on purpose");
+    }
+}
+
+#[test]
+fn after_a_crash_every_name_has_one_head() {
+    let ground = Ground::new();
+    (0..200u64).for_each(|n| ground.write(&format!("{n:03}"), noise(500, n)));
+    let request = ground.put_request(PutOptions::default());
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        ground.transfer(&SystemFiles, &DieAfter(0.into())).put_tree(&request)
+    }));
+    assert!(died.is_err());
+    assert!(ground.session.puts() > 90 && ground.session.live().is_empty());
+    let put = ground.put();
+    assert!(put.is_complete());
+    for name in ground.session.live() {
+        ground.session.head(&name);
+    }
+    ground.get();
+    assert_same(&ground.src, &ground.dest);
+    assert_eq!(ground.put().skipped, 200);
+}
+
 /// Stops once so many bytes were written.
 struct StopAtByte(std::sync::atomic::AtomicU64);
 
