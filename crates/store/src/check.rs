@@ -62,7 +62,7 @@ impl Store {
         let mut report = StoreReport { damage: self.damage(), ..StoreReport::default() };
         report.is_complete = check_blocks(inner, deep, &mut report, on_progress)?;
         if let Err(error) = inner.index().verify() {
-            report.damage.push(Damage { file: "index".to_owned(), problem: full_text(&error) });
+            report.damage.push(Damage { file: "index".to_owned(), problem: error.problem_text() });
         }
         if report.is_complete {
             check_versions(inner, &mut report)?;
@@ -90,17 +90,6 @@ impl Store {
     }
 }
 
-/// An error with its causes, on one line.
-pub(crate) fn full_text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
 fn check_blocks(
     inner: &Inner,
     deep: bool,
@@ -126,7 +115,7 @@ fn check_blocks(
                 inner.distrust(*number);
                 let dir = if is_packed { "blocks" } else { "open" };
                 let file = block_file(dir, *number);
-                report.damage.push(Damage { file, problem: full_text(&error) });
+                report.damage.push(Damage { file, problem: error.problem_text() });
             }
         }
         report.blocks += 1;
@@ -268,8 +257,12 @@ fn check_version(
         Content::Lists { root, .. } => vec![((*root).into(), true)],
     };
     while let Some((object, is_list)) = wanted.pop() {
-        let found = index.locate(&object)?.filter(|found| !inner.is_distrusted(found.block));
+        let found = index.locate(&object)?;
         let below = match (&found, is_list) {
+            // What lies in a damaged block may itself be whole.
+            (Some(found), false) if inner.is_distrusted(found.block) => {
+                read_plain(inner, opener, found).ok().map(|_| Vec::new())
+            }
             (Some(_), false) => Some(Vec::new()),
             (Some(found), true) => read_plain(inner, opener, found)
                 .ok()

@@ -89,6 +89,21 @@ impl StoreError {
         matches!(self, Self::Busy | Self::ReadOnly | Self::Disk(_))
     }
 
+    /// What is wrong, with all causes, without the file it is about.
+    pub(crate) fn problem_text(&self) -> String {
+        let mut text = match self {
+            Self::Corrupt { offset, problem, .. } => format!("damaged at byte {offset}: {problem}"),
+            Self::Missing { .. } => "missing".to_owned(),
+            error => error.to_string(),
+        };
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        text
+    }
+
     pub(crate) fn corrupt(file: &str, offset: u64, problem: Problem) -> Self {
         Self::Corrupt { file: file.to_owned(), offset, problem }
     }

@@ -39,6 +39,10 @@ pub(crate) fn create(disk: &dyn Disk, random: &dyn Random) -> Result<(), StoreEr
     for folder in FOLDERS {
         disk.make_dir(folder)?;
     }
+    // What an interrupted try left, records above all, is relied on from here on.
+    for folder in FOLDERS.iter().chain([&""]) {
+        disk.sync_dir(folder)?;
+    }
     if file_exists(disk, FORMAT_FILE)? {
         return check_format(disk);
     }

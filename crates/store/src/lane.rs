@@ -149,11 +149,17 @@ impl Inner {
         result.map(|_| ())
     }
 
-    fn ensure_open(&self, lane: &mut Lane) -> Result<(), StoreError> {
+    /// Takes the clean mark away before anything is written, packing included.
+    pub(crate) fn mark_once(&self, lane: &mut Lane) -> Result<(), StoreError> {
         if !lane.is_marked {
             self.mark_in_use()?;
             lane.is_marked = true;
         }
+        Ok(())
+    }
+
+    fn ensure_open(&self, lane: &mut Lane) -> Result<(), StoreError> {
+        self.mark_once(lane)?;
         if lane.open.is_some() {
             return Ok(());
         }
@@ -188,6 +194,7 @@ impl Inner {
                 self.pack_front(lane)?
             };
         }
+        self.mark_once(&mut lane)?;
         // Others may have done it meanwhile.
         let Some(mut open) = lane.open.take_if(|open| Some(open.header.number) == number) else {
             return Ok(lane);
@@ -220,8 +227,9 @@ impl Inner {
         lane.is_packing = true;
         drop(lane);
         let synced = file.sync();
-        let renamed = synced.is_ok() && self.publish_block(number).is_ok();
+        let renamed = if synced.is_ok() { self.publish_block(number) } else { Ok(false) };
         let mut lane = self.lane();
+        lane.is_read_only |= renamed.is_err();
         // Taken only once nothing can fail any more: waiting syncs watch this queue.
         let unsynced = match lane.packing.front_mut() {
             Some(front) if front.header.number == number => core::mem::take(&mut front.unsynced),
@@ -239,9 +247,9 @@ impl Inner {
         let mut lane = self.lane();
         lane.is_packing = false;
         lane.packing.pop_front();
-        if renamed && folded.is_ok() {
+        if matches!(renamed, Ok(true)) && folded.is_ok() {
             self.cover_packed(number);
-        } else if !renamed {
+        } else if matches!(renamed, Ok(false)) {
             lane.frozen.push(Frozen { number });
         }
         self.changed.notify_all();

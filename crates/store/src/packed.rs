@@ -18,11 +18,24 @@ use crate::scan::{FrameStream, Scan, entries, read_block, read_object};
 use crate::store::Inner;
 
 impl Inner {
-    /// Renames a synced, finished block into `blocks/`.
-    pub(crate) fn publish_block(&self, number: BlockNumber) -> Result<(), StoreError> {
-        self.disk.rename(&block_file("open", number), &block_file("blocks", number))?;
-        self.disk.sync_dir("blocks")?;
-        Ok(self.disk.sync_dir("open")?)
+    /// Renames a synced, finished block into `blocks/`; false when it is in `open/` as before.
+    ///
+    /// # Errors
+    /// It is under its new name and a power loss may take that away. Nothing may be written any more:
+    /// the next sync of `open/` would take the old name too.
+    pub(crate) fn publish_block(&self, number: BlockNumber) -> Result<bool, StoreError> {
+        let (open, packed) = (block_file("open", number), block_file("blocks", number));
+        if self.disk.rename(&open, &packed).is_err() {
+            return Ok(false);
+        }
+        if self.disk.sync_dir("blocks").is_ok() {
+            // An old name that comes back is removed at the next open.
+            let _ = self.disk.sync_dir("open");
+            return Ok(true);
+        }
+        self.disk.rename(&packed, &open)?;
+        self.disk.sync_dir("open")?;
+        Ok(false)
     }
 
     /// Keys that open the block, if they are at hand.
@@ -36,7 +49,12 @@ impl Inner {
     /// Packs every frozen file as it is.
     pub(crate) fn pack_frozen(&self) -> Result<(), StoreError> {
         loop {
-            let Some(frozen) = self.lane().frozen.first().copied() else { return Ok(()) };
+            let frozen = {
+                let mut lane = self.lane();
+                let Some(frozen) = lane.frozen.first().copied() else { return Ok(()) };
+                self.mark_once(&mut lane)?;
+                frozen
+            };
             self.pack_file(frozen.number)?;
             self.lane().frozen.retain(|other| other.number != frozen.number);
             self.changed.notify_all();
@@ -53,7 +71,15 @@ impl Inner {
             Err(error) => return Err(error),
         };
         let Some(scan) = Scan::new(&path, number, &bytes)? else { return Ok(()) };
-        if !scan.batches.is_empty() {
+        // The old file goes away: what cannot be read now must not be left behind unnoticed.
+        let known = scan.lost.map(|lost| lost.offset.saturating_add(lost.len));
+        let known = known.unwrap_or(0).max(self.coverage().open_upto(number));
+        if known > scan.end {
+            let problem = Problem::BatchLost { len: (known - scan.end).into() };
+            return Err(StoreError::corrupt(&path, scan.end.into(), problem));
+        }
+        let is_packed = !scan.batches.is_empty();
+        if is_packed {
             let keys = self.keys_of(&scan.header)?;
             let stream = FrameStream::new(&bytes, &scan.batches);
             let (entries, ordinal) = entries(&path, &keys, &stream)?;
@@ -72,7 +98,11 @@ impl Inner {
         self.disk.remove(&path)?;
         self.disk.sync_dir("open")?;
         self.files.forget(number);
-        self.cover_packed(number);
+        if is_packed {
+            self.cover_packed(number);
+        } else {
+            self.coverage().open.retain(|(open, _)| *open != number);
+        }
         Ok(())
     }
 }

@@ -13,12 +13,13 @@ use crate::open_block::{OpenBlock, Resumed};
 use crate::packed::{PackedBlock, indexed_objects};
 use crate::scan::{FrameStream, Scan, entries, read_block, read_object};
 use crate::store::Inner;
-use crate::superblock::CleanEnd;
+use crate::superblock::{COPIES, CleanEnd};
 
 /// Objects re-appended at a time.
 const MOVE_BATCH: usize = 64;
 
 pub(crate) fn recover(inner: &Inner) -> Result<(), StoreError> {
+    settle_folders(inner)?;
     let packed = blocks_in(&*inner.disk, "blocks")?;
     let open = blocks_in(&*inner.disk, "open")?;
     let highest = packed.iter().chain(&open).map(|(number, _)| number.0).max().unwrap_or(0);
@@ -47,6 +48,23 @@ pub(crate) fn recover(inner: &Inner) -> Result<(), StoreError> {
     move_objects(inner, left)
 }
 
+/// Renames and new files of a process that crashed may be in the page cache only. They become durable
+/// before anything relies on them: removing the old name of a packed block would, and so would a
+/// write under keys from a record.
+fn settle_folders(inner: &Inner) -> Result<(), StoreError> {
+    let is_settled = {
+        let superblock = inner.superblock();
+        superblock.clean.is_some() && superblock.generation > COPIES
+    };
+    if is_settled {
+        return Ok(());
+    }
+    for folder in ["", "records", "index", "blocks", "open"] {
+        inner.disk.sync_dir(folder)?;
+    }
+    Ok(())
+}
+
 /// Opens the checkpoint the superblock names; a damaged or missing one is built anew from blocks.
 fn open_index(inner: &Inner) -> Result<(), StoreError> {
     let checkpoint = inner.superblock().index;
@@ -59,7 +77,9 @@ fn open_index(inner: &Inner) -> Result<(), StoreError> {
     );
     match opened {
         Ok((index, meta)) => inner.set_index(index, meta),
-        Err(StoreError::Index(error)) => inner.note_damage("index".to_owned(), error),
+        Err(error @ StoreError::Index(_)) => {
+            inner.note_damage("index".to_owned(), error.problem_text());
+        }
         Err(error) => return Err(error),
     }
     Ok(())
@@ -93,7 +113,7 @@ fn replay_packed(inner: &Inner, present: &[BlockNumber]) -> Result<(), StoreErro
             Err(error @ (StoreError::Corrupt { .. } | StoreError::Missing { .. })) => {
                 // The rest of the store stays readable; the block is named, by check as well.
                 inner.distrust(*number);
-                inner.note_damage(block_file("blocks", *number), error);
+                inner.note_damage(block_file("blocks", *number), error.problem_text());
                 salvage_packed(inner, *number)?;
             }
             Err(error) => return Err(error),
@@ -197,9 +217,11 @@ fn recover_open(
     let ended = clean.is_none_or(|clean| {
         clean.end <= scan.end && (clean.end != scan.end || clean.previous == scan.previous)
     });
-    let lost = scan.lost.map(|lost| (lost.offset, lost.len)).or_else(|| {
-        let clean = clean.filter(|_| !ended)?;
-        Some((scan.end, clean.end.saturating_sub(scan.end)))
+    let covered = inner.coverage().open_upto(number);
+    let known = clean.filter(|_| !ended).map_or(covered, |clean| clean.end.max(covered));
+    let lost = scan.lost.map(|lost| (lost.offset, lost.len));
+    let lost = lost.or_else(|| {
+        (!ended || covered > scan.end).then(|| (scan.end, known.saturating_sub(scan.end)))
     });
     if let Some((offset, len)) = lost {
         let problem = Problem::BatchLost { len: len.into() };
@@ -209,11 +231,11 @@ fn recover_open(
             true => salvage_open(inner, &bytes, &scan, error),
         };
     }
-    let covered = inner.coverage().open_upto(number);
     let stream = FrameStream::new(&bytes, &scan.batches);
     let mut objects = whole_objects(&keys, &stream, covered);
     inner.fold(number, &objects)?;
-    inner.cover_open(number, scan.end);
+    // A checkpoint covers nothing that a power loss can still take away.
+    inner.cover_open(number, if clean.is_some() { scan.end } else { scan.durable.max(covered) });
     let goes_on = clean
         .is_some_and(|clean| clean.end == scan.end && bytes.len() == scan.end as usize)
         && scan.header.chain == inner.chain
@@ -269,7 +291,7 @@ fn damaged_open(
     if !inner.options.accept_damage {
         return Err(error);
     }
-    inner.note_damage(block_file("open", number), error);
+    inner.note_damage(block_file("open", number), error.problem_text());
     put_aside(inner, number)?;
     Ok(Vec::new())
 }
@@ -287,7 +309,7 @@ fn salvage_open(
     for batch in &scan.beyond {
         objects.extend(whole_objects(&keys, &FrameStream::new(bytes, &[*batch]), 0));
     }
-    inner.note_damage(block_file("open", scan.header.number), error);
+    inner.note_damage(block_file("open", scan.header.number), error.problem_text());
     let objects: Vec<_> = objects.into_iter().map(|(_, object)| object).collect();
     move_objects(inner, objects)?;
     put_aside(inner, scan.header.number)?;

@@ -430,8 +430,8 @@ impl Inner {
         self.distrusted.write().unwrap_or_else(PoisonError::into_inner).insert(block);
     }
 
-    pub(crate) fn note_damage(&self, file: String, problem: impl ToString) {
-        guard(&self.damage).push(Damage { file, problem: problem.to_string() });
+    pub(crate) fn note_damage(&self, file: String, problem: impl Into<String>) {
+        guard(&self.damage).push(Damage { file, problem: problem.into() });
     }
 
     /// The last step of a close: nothing is written unless something was written before.

@@ -47,7 +47,7 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::over(Vec::with_capacity(LEN));
         out.raw(&MAGIC).u32(FORMAT).u64(self.generation).raw(self.store_id.as_bytes());
         out.raw(self.incarnation.as_bytes()).u64(self.folder.inode);
@@ -76,7 +76,7 @@ impl Superblock {
         page
     }
 
-    fn decode(page: &[u8]) -> Result<Self, FormatError> {
+    pub(crate) fn decode(page: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(NOUN, page);
         if reader.array()? != MAGIC {
             return Err(reader.invalid());
