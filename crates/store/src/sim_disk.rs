@@ -158,10 +158,11 @@ impl SimDisk {
     }
 
     /// Does to the unsynced entries of a folder what a failed [`Disk::sync_dir`] does; entries are
-    /// never read again from the disk, so both clean states are the same. Counts as no operation.
+    /// never read again from the disk, so both clean states are the same. A rename is lost wholly: it
+    /// is one transaction of the filesystem. Counts as no operation.
     pub fn lose_entries(&self, dir: &str, after: AfterFailedSync) {
         let mut state = self.state();
-        if after != AfterFailedSync::StillDirty && !state.moment.take_entries(dir).is_empty() {
+        if after != AfterFailedSync::StillDirty && state.moment.forget_entries(dir) {
             state.moment.names_estranged = true;
         }
         state.keep();

@@ -105,6 +105,21 @@ impl Moment {
         taken
     }
 
+    /// Drops the unsynced changes that touch entries of one folder; false when there are none.
+    pub(super) fn forget_entries(&mut self, dir: &str) -> bool {
+        let touches = |change: &Unsynced| match change {
+            Unsynced::Entries(changes) => {
+                changes.iter().any(|change| split_path(&change.path).0 == dir)
+            }
+            _ => false,
+        };
+        let is_any = self.unsynced.iter().any(|change| touches(change));
+        if is_any {
+            Arc::make_mut(&mut self.unsynced).retain(|change| !touches(change));
+        }
+        is_any
+    }
+
     /// What the machine finds after a crash of this kind.
     pub(super) fn survivors(&self, kind: ImageKind, random: &mut SimRandom) -> View {
         let mut view = self.durable.clone();
