@@ -1,0 +1,26 @@
+//! Short forms of the failing-disk suites.
+
+use ouroboros_sim as sim;
+use sim::{faults, in_parallel};
+
+#[test]
+fn a_failed_sync_loses_nothing_acknowledged() {
+    let figures = in_parallel(
+        2,
+        1,
+        |seed| faults::failed_syncs(seed, 4),
+        |figures| figures.count("failed syncs") >= 1_200,
+    );
+    figures.assert_clean();
+}
+
+#[test]
+fn any_failed_operation_is_survived() {
+    let figures = in_parallel(
+        2,
+        1,
+        |seed| faults::failed_operations(seed, 37),
+        |figures| figures.count("failed operations") >= 600,
+    );
+    figures.assert_clean();
+}
