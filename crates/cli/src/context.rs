@@ -71,8 +71,19 @@ impl Context {
         Ok(Box::new(self.open_database(absent)?))
     }
 
+    /// Opens a store although acknowledged bytes of its log are lost: what is whole goes on, the
+    /// damaged file is put aside.
+    pub(crate) fn open_damaged(&self) -> Result<Box<dyn Session>, Failure> {
+        let options = Options { accept_damage: true, ..Options::default() };
+        Ok(Box::new(self.open_with(Absent::Refuse, options)?))
+    }
+
     /// [`Self::open`], for what only a database in this process can tell.
     pub(crate) fn open_database(&self, absent: Absent) -> Result<Database, Failure> {
+        self.open_with(absent, Options::default())
+    }
+
+    fn open_with(&self, absent: Absent, options: Options) -> Result<Database, Failure> {
         self.check_scope()?;
         let folder = self.data_folder()?;
         let options = Options {
@@ -80,7 +91,7 @@ impl Context {
             passphrase: passphrase::of_environment(passphrase::VARIABLE)?,
             create: absent == Absent::Make,
             wait: Duration::from_secs(self.global.wait.into()),
-            ..Options::default()
+            ..options
         };
         let opened = match Database::open(&folder, options.clone()) {
             Err(Error::Crypt(CryptError::PassphraseNeeded)) => {

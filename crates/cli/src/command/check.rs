@@ -22,13 +22,19 @@ pub(crate) struct Check {
     #[arg(long)]
     deep: bool,
     /// First throw away and rebuild everything that is derived
+    ///
+    /// Goes on also where acknowledged bytes of an open block are lost: what can be read of it is
+    /// written again, the damaged file is kept in `damaged/`, and what is lost is named.
     #[arg(long)]
     rebuild: bool,
 }
 
 /// One line per finding, then what was looked at. Any finding that is left is exit code 4.
 pub(crate) fn run(context: &Context, args: Check) -> Result<(), Failure> {
-    let session = context.open(Absent::Refuse)?;
+    let session = match args.rebuild {
+        true => context.open_damaged()?,
+        false => context.open(Absent::Refuse)?,
+    };
     let bar = Bar::bytes(context, "checking");
     let request = CheckRequest { deep: args.deep, rebuild: args.rebuild };
     let report = session.check(&request, &bar);

@@ -102,9 +102,12 @@ fn of_store(error: &StoreError) -> Failure {
         )
         .hint("use the version of ouroboros that wrote it, or a later one"),
         StoreError::Corrupt { file, .. } | StoreError::Missing { file } => {
-            Failure::new(Kind::Corrupt, error.to_string())
-                .hint("ouroboros check --deep names everything that is affected")
-                .about(file)
+            let hint = if file.starts_with("open/") {
+                "ouroboros check --rebuild goes on with what can be read of it and names the rest"
+            } else {
+                "ouroboros check --deep names everything that is affected"
+            };
+            Failure::new(Kind::Corrupt, error.to_string()).hint(hint).about(file)
         }
         StoreError::ReadOnly => Failure::new(
             Kind::Unavailable,

@@ -92,3 +92,33 @@ fn a_flipped_bit_is_found_and_never_read() {
     let ran = home.run(&["check", "--deep"]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
 }
+
+#[test]
+fn a_damaged_open_block_stops_everything_until_its_loss_is_accepted() {
+    let home = Home::new();
+    let first = home.file("first", "the first content");
+    let second = home.file("second", "the second content");
+    home.ok(&["put", &first]);
+    home.ok(&["put", &second]);
+    let block = std::fs::read_dir(home.data().join("open")).unwrap().next().unwrap().unwrap();
+    let mut bytes = std::fs::read(block.path()).unwrap();
+    // The body of the first batch: its header of 144 bytes follows the block's page.
+    bytes[4096 + 144 + 20] ^= 1;
+    std::fs::write(block.path(), &bytes).unwrap();
+
+    for words in [&["get", "second", "-"][..], &["ls"], &["check"], &["put", &first]] {
+        let ran = home.run(words);
+        assert_eq!(ran.code, 4, "{words:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("check --rebuild"), "{}", ran.stderr);
+    }
+    let ran = home.run(&["check", "--rebuild"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    let found = String::from_utf8(ran.stdout).unwrap();
+    assert!(found.contains("acknowledged bytes are lost"), "{found}");
+    assert_eq!(home.ok(&["get", "second", "-"]), "the second content");
+    assert_eq!(home.run(&["get", "first", "-"]).code, 1);
+    assert_eq!(home.run(&["check", "--deep"]).code, 0);
+    assert_eq!(std::fs::read_dir(home.data().join("damaged")).unwrap().count(), 1);
+    home.ok(&["put", &first]);
+    assert_eq!(home.ok(&["get", "first", "-"]), "the first content");
+}
