@@ -8,11 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ouroboros_model::codec::{Reader, Writer};
-use ouroboros_model::hash::{MerkleKind, block_root, cell, hash, merkle, padme};
+use ouroboros_model::hash::{HashKey, MerkleKind, block_root, cell, hash, merkle, padme};
 use ouroboros_model::limit::CELL_LEN;
 use ouroboros_model::{
-    ChunkEntry, ChunkHash, Content, EpochId, FileTime, FormatError, GroupId, Hlc, Hole, Kind, List,
-    ListHash, Meta, Name, Owner, UserId, Vertex, VertexHash,
+    ChunkEntry, ChunkHash, Chunker, Content, EpochId, FileTime, FormatError, GroupId, Hlc, Hole,
+    Kind, List, ListHash, Meta, Name, Owner, UserId, Vertex, VertexHash,
 };
 
 const VECTORS: &str = include_str!("../testdata/v1.txt");
@@ -343,6 +343,54 @@ fn refused_vectors_are_refused_for_their_reason() {
         count += 1;
     }
     assert_eq!(count, refused().len());
+}
+
+/// The cut as `docs/format.md` spells it out, one byte at a time.
+fn specified_cut(gear: &[u64; 256], bytes: &[u8]) -> usize {
+    let n = bytes.len().min(1_048_576);
+    if bytes.len() <= 65_536 {
+        return bytes.len();
+    }
+    let middle = n.min(262_144);
+    let mut h = 0u64;
+    for i in 65_536..n - n % 2 {
+        h = (h << 1).wrapping_add(gear[usize::from(bytes[i])]);
+        let is_short = i < middle - middle % 2;
+        let mask = if is_short { 0x0000_d917_4753_7000 } else { 0x0000_d903_0353_7000 };
+        if h & mask == 0 {
+            return i;
+        }
+    }
+    n
+}
+
+#[test]
+fn the_specified_cut_is_the_cut() {
+    let key = HashKey::new([0x42; 32]);
+    let mut table = [0; 2048];
+    key.expand(&[b"one"], &mut table);
+    let mut gear = Box::new([0; 256]);
+    for (entry, word) in gear.iter_mut().zip(table.as_chunks::<8>().0) {
+        *entry = u64::from_le_bytes(*word);
+    }
+    let chunker = Chunker::new(gear.clone());
+    let mut bytes = vec![0; 6_000_000];
+    key.expand(&[b"specified"], &mut bytes);
+    bytes[..1_100_000].fill(0);
+    let mut rest = bytes.as_slice();
+    let mut cuts = BTreeSet::new();
+    while !rest.is_empty() {
+        let len = chunker.cut(rest);
+        assert_eq!(len, specified_cut(&gear, rest));
+        cuts.insert(len);
+        for short in [65_536, 65_537, 65_538, 100_001, 262_143, 262_144, 262_145, 262_147, len + 1]
+        {
+            let short = &rest[..short.min(rest.len())];
+            assert_eq!(chunker.cut(short), specified_cut(&gear, short), "{}", short.len());
+        }
+        rest = &rest[len..];
+    }
+    assert!(cuts.len() > 10 && cuts.contains(&1_048_576));
 }
 
 /// Prints a new set of vectors: for a new format version, never to make the tests above pass.

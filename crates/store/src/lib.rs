@@ -31,6 +31,8 @@ pub mod sim_random;
 mod stats;
 mod store;
 mod superblock;
+#[cfg(test)]
+mod vectors;
 
 pub use check::{Affected, OnProgress, StoreReport};
 pub use error::{Problem, StoreError};
