@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use common::{options, random};
 use crypt::SeededRandom;
-use ouroborosdb::{Ack, Clock, Database, Error, KEY_FILE, KeyPlace, Options, World};
+use model::Name;
+use ouroborosdb::{
+    Ack, Clock, Database, Error, KEY_FILE, KeyPlace, Options, PutRequest, Session, Silent, World,
+};
 use store::sim_disk::{ImageKind, SimDisk};
 
 /// Every look at it is a microsecond later.
@@ -104,6 +107,24 @@ fn what_was_acknowledged_survives_every_crash() {
         opened_count += 1;
     }
     assert!(opened_count > 10, "{opened_count}");
+}
+
+#[test]
+fn a_durable_put_takes_the_deferred_ones_before_it_along() {
+    let disk = SimDisk::new(11);
+    let db = opened(&disk, 11).unwrap();
+    let deferred = PutRequest {
+        name: Some(Name::new("deferred").unwrap()),
+        ack: Ack::Deferred,
+        ..PutRequest::default()
+    };
+    Session::put(&db, &deferred, &mut &b"1"[..], &Silent).unwrap();
+    let before = opened(&disk.crash(ImageKind::None, 1), 12).unwrap();
+    assert_eq!(content(&before, "deferred"), None, "it waited for company");
+    db.put("durable", &b"2"[..]).unwrap();
+    let after = opened(&disk.crash(ImageKind::None, 2), 13).unwrap();
+    assert_eq!(content(&after, "deferred").as_deref(), Some(&b"1"[..]));
+    assert_eq!(content(&after, "durable").as_deref(), Some(&b"2"[..]));
 }
 
 #[test]
