@@ -6,7 +6,7 @@ use crypt::Random;
 use model::{BlockNumber, FormatError, Incarnation, StoreId};
 
 use crate::disk::{Access, Caching, Disk, DiskError, DiskLock};
-use crate::error::StoreError;
+use crate::error::{StoreError, block_file};
 use crate::scan::read_file;
 use crate::superblock::{COPIES, FORMAT, Superblock};
 
@@ -98,7 +98,8 @@ pub(crate) fn check_format(disk: &dyn Disk) -> Result<(), StoreError> {
     };
     let text = core::str::from_utf8(&bytes).unwrap_or_default();
     let version = text.strip_prefix("ouroborosdb ").and_then(|rest| rest.strip_suffix('\n'));
-    match version.and_then(|version| version.parse::<u32>().ok()) {
+    let number = version.and_then(|version| version.parse::<u32>().ok());
+    match number.filter(|number| version == Some(number.to_string().as_str())) {
         Some(FORMAT) => Ok(()),
         Some(found) => Err(StoreError::NewerFormat { found, known: FORMAT }),
         None => Err(StoreError::format(FORMAT_FILE, 0, FormatError::Invalid { noun: "format" })),
@@ -149,8 +150,12 @@ pub(crate) fn blocks_in(disk: &dyn Disk, dir: &str) -> Result<Vec<(BlockNumber, 
     let mut blocks = Vec::new();
     for entry in disk.list(dir)? {
         let number = entry.name.strip_suffix(".block").filter(|hex| hex.len() == 10);
-        if let Some(number) = number.and_then(|hex| u64::from_str_radix(hex, 16).ok()) {
-            blocks.push((BlockNumber(number), entry.len));
+        let number = number.and_then(|hex| u64::from_str_radix(hex, 16).ok()).map(BlockNumber);
+        // Only the one way a number is written counts.
+        if let Some(number) =
+            number.filter(|number| block_file(dir, *number).ends_with(&entry.name))
+        {
+            blocks.push((number, entry.len));
         }
     }
     blocks.sort_unstable();

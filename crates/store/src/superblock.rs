@@ -124,8 +124,9 @@ impl Superblock {
         file.sync()
     }
 
-    /// The newest whole copy. What it says of a clean close and the index holds only if the copy
-    /// before it is whole too or there is none: a lone newest copy is not trusted.
+    /// The newest whole copy. What it says of a clean close holds only if the copy before it is whole
+    /// too: a lone newest copy is not trusted. The index needs no such rule, for the manifest must have
+    /// the hash that the superblock names.
     pub(crate) fn read(disk: &dyn Disk) -> Result<Option<Self>, StoreError> {
         let mut copies = Vec::new();
         let mut present = 0;
