@@ -3,15 +3,15 @@
 use crypt::{ObjectKind, Opener};
 use model::BlockNumber;
 
-use crate::block::{Place, small};
+use crate::block::{HEADER_LEN, Place, small};
 use crate::error::{Problem, StoreError, block_file};
-use crate::folder::{DAMAGED, blocks_in};
+use crate::folder::{DAMAGED, blocks_in, is_not_found};
 use crate::index::{IndexMeta, LocalIndex};
 use crate::lane::Frozen;
 use crate::object::SealedObject;
 use crate::open_block::{OpenBlock, Resumed};
 use crate::packed::{PackedBlock, indexed_objects};
-use crate::scan::{FrameStream, Scan, entries, read_block, read_object};
+use crate::scan::{FrameStream, Scan, entries, read_block, read_object, whole_runs};
 use crate::store::Inner;
 use crate::superblock::{COPIES, CleanEnd};
 
@@ -29,7 +29,7 @@ pub(crate) fn recover(inner: &Inner) -> Result<(), StoreError> {
     }
     open_index(inner)?;
     let present: Vec<BlockNumber> = packed.iter().map(|(number, _)| *number).collect();
-    find_missing(inner, &present, &open);
+    find_missing(inner, &present, &open)?;
     replay_packed(inner, &present)?;
     let clean = inner.superblock().clean.clone();
     if let Some(ends) = &clean {
@@ -85,21 +85,44 @@ fn open_index(inner: &Inner) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Packed blocks that a checkpoint covers and that are gone, and gaps in the numbers of those present.
-fn find_missing(inner: &Inner, present: &[BlockNumber], open: &[(BlockNumber, u64)]) {
+/// Blocks that a checkpoint covers and that are gone, packed or open.
+fn find_missing(
+    inner: &Inner,
+    present: &[BlockNumber],
+    open: &[(BlockNumber, u64)],
+) -> Result<(), StoreError> {
     let coverage = inner.coverage().clone();
+    let is_open = |number: u64| open.iter().any(|(open, _)| open.0 == number);
     for (first, last) in coverage.packed {
         let mut at = present.partition_point(|number| number.0 < first);
         for number in first..=last {
             if present.get(at).is_some_and(|present| present.0 == number) {
                 at += 1;
-            } else if !open.iter().any(|(open, _)| open.0 == number) {
+            } else if !is_open(number) {
                 let number = BlockNumber(number);
                 inner.distrust(number);
                 inner.note_damage(block_file("blocks", number), "missing");
             }
         }
     }
+    let is_gone =
+        |number: &BlockNumber| !is_open(number.0) && present.binary_search(number).is_err();
+    let mut gone = coverage.open;
+    gone.retain(|(number, end)| *end as usize > HEADER_LEN && is_gone(number));
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let aside = match blocks_in(&*inner.disk, DAMAGED) {
+        Err(StoreError::Disk(error)) if is_not_found(&error) => Vec::new(),
+        aside => aside?,
+    };
+    for (number, _) in gone {
+        if !aside.iter().any(|(aside, _)| *aside == number) {
+            inner.distrust(number);
+            inner.note_damage(block_file("open", number), "missing");
+        }
+    }
+    Ok(())
 }
 
 /// Folds packed blocks that the checkpoint does not cover.
@@ -139,12 +162,28 @@ fn replay_block(inner: &Inner, number: BlockNumber) -> Result<(), StoreError> {
 
 /// A packed block whose own index is damaged: its batches are read instead.
 fn salvage_packed(inner: &Inner, number: BlockNumber) -> Result<(), StoreError> {
-    let path = block_file("blocks", number);
-    let bytes = read_block(&*inner.disk, &path)?;
-    let Ok(Some(scan)) = Scan::new(&path, number, &bytes) else { return Ok(()) };
-    let keys = inner.keys_of(&scan.header)?;
-    let objects = whole_objects(&keys, &FrameStream::new(&bytes, &scan.batches), 0);
-    inner.fold(number, &objects)
+    let bytes = read_block(&*inner.disk, &block_file("blocks", number))?;
+    inner.fold(number, &salvage(inner, &bytes))
+}
+
+/// Every object that any of the keys open, in any whole batch of a damaged file.
+fn salvage(inner: &Inner, bytes: &[u8]) -> Vec<(Place, SealedObject)> {
+    let mut opener = Opener::new();
+    let mut objects = Vec::new();
+    for run in whole_runs(bytes) {
+        let stream = FrameStream::new(bytes, &run);
+        for keys in &inner.keys.epochs {
+            stream.salvage(keys, |place, header, frame| {
+                let object = read_object(keys, &mut opener, header, frame);
+                let is_whole = object.is_ok();
+                if header.kind != ObjectKind::Pad {
+                    objects.extend(object.ok().map(|object| (place, object)));
+                }
+                is_whole
+            });
+        }
+    }
+    objects
 }
 
 /// Every object that unseals; those that do not are skipped.
@@ -204,9 +243,10 @@ fn recover_open(
             return Ok(Vec::new());
         }
         Ok(None) => {
-            return damaged_open(inner, number, StoreError::corrupt(&path, 0, Problem::Short));
+            let error = StoreError::corrupt(&path, 0, Problem::Short);
+            return damaged_open(inner, number, &bytes, error);
         }
-        Err(error) => return damaged_open(inner, number, error),
+        Err(error) => return damaged_open(inner, number, &bytes, error),
     };
     let keys = match inner.keys_of(&scan.header) {
         Ok(keys) => keys,
@@ -226,10 +266,7 @@ fn recover_open(
     if let Some((offset, len)) = lost {
         let problem = Problem::BatchLost { len: len.into() };
         let error = StoreError::corrupt(&path, offset.into(), problem);
-        return match inner.options.accept_damage {
-            false => Err(error),
-            true => salvage_open(inner, &bytes, &scan, error),
-        };
+        return damaged_open(inner, number, &bytes, error);
     }
     let stream = FrameStream::new(&bytes, &scan.batches);
     let mut objects = whole_objects(&keys, &stream, covered);
@@ -282,37 +319,20 @@ fn resume(
     Ok(())
 }
 
-/// Not even the header of a file with acknowledged content can be read.
+/// Acknowledged bytes are lost. When the caller knows, what is whole goes on and the file is kept aside.
 fn damaged_open(
     inner: &Inner,
     number: BlockNumber,
+    bytes: &[u8],
     error: StoreError,
 ) -> Result<Vec<SealedObject>, StoreError> {
     if !inner.options.accept_damage {
         return Err(error);
     }
     inner.note_damage(block_file("open", number), error.problem_text());
-    put_aside(inner, number)?;
-    Ok(Vec::new())
-}
-
-/// Acknowledged bytes are lost and the caller knows: what is whole goes on, the file is kept aside.
-fn salvage_open(
-    inner: &Inner,
-    bytes: &[u8],
-    scan: &Scan,
-    error: StoreError,
-) -> Result<Vec<SealedObject>, StoreError> {
-    let keys = inner.keys_of(&scan.header)?;
-    let mut objects = whole_objects(&keys, &FrameStream::new(bytes, &scan.batches), 0);
-    // Behind the hole a batch begins with a frame wherever the one before it was not full.
-    for batch in &scan.beyond {
-        objects.extend(whole_objects(&keys, &FrameStream::new(bytes, &[*batch]), 0));
-    }
-    inner.note_damage(block_file("open", scan.header.number), error.problem_text());
-    let objects: Vec<_> = objects.into_iter().map(|(_, object)| object).collect();
+    let objects = salvage(inner, bytes).into_iter().map(|(_, object)| object).collect();
     move_objects(inner, objects)?;
-    put_aside(inner, scan.header.number)?;
+    put_aside(inner, number)?;
     Ok(Vec::new())
 }
 
@@ -321,7 +341,9 @@ fn put_aside(inner: &Inner, number: BlockNumber) -> Result<(), StoreError> {
     let to = block_file(DAMAGED, number);
     inner.disk.rename(&block_file("open", number), &to)?;
     inner.disk.sync_dir(DAMAGED)?;
-    Ok(inner.disk.sync_dir("open")?)
+    inner.disk.sync_dir("open")?;
+    inner.coverage().open.retain(|(open, _)| *open != number);
+    Ok(())
 }
 
 /// Appends objects to a fresh block and syncs them.

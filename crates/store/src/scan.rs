@@ -68,8 +68,6 @@ pub(crate) struct Scan {
     pub(crate) durable: u32,
     /// A bad batch below `durable`.
     pub(crate) lost: Option<Lost>,
-    /// Whole batches behind the lost bytes.
-    pub(crate) beyond: Vec<BatchHeader>,
 }
 
 impl Scan {
@@ -97,7 +95,6 @@ impl Scan {
             end: small(HEADER_LEN),
             durable: small(HEADER_LEN),
             lost: None,
-            beyond: Vec::new(),
         };
         while let Some((batch, hash)) = scan.next_batch(bytes) {
             scan.end = batch.end();
@@ -126,9 +123,8 @@ impl Scan {
             return;
         }
         self.durable = durable;
-        let whole = |batch: &BatchHeader| whole_batch(&self.header, bytes, batch.offset).is_some();
-        self.beyond = beyond.into_iter().filter(whole).collect();
-        let next = self.beyond.first().map_or(durable, |batch| batch.offset.min(durable));
+        let next = beyond.iter().find(|at| whole_batch(&self.header, bytes, at.offset).is_some());
+        let next = next.map_or(durable, |batch| batch.offset.min(durable));
         self.lost = Some(Lost { offset: self.end, len: next - self.end.min(next) });
     }
 
@@ -162,20 +158,50 @@ fn is_durable(number: BlockNumber, bytes: &[u8]) -> bool {
 
 /// Every valid batch header of block `number` at its own place from `from` on.
 fn find_batches(number: BlockNumber, bytes: &[u8], from: usize) -> Vec<BatchHeader> {
-    let mut found = Vec::new();
+    headers(bytes, from).filter(|batch| batch.block == number).collect()
+}
+
+/// Every valid batch header at its own place from `from` on, of whatever block.
+fn headers(bytes: &[u8], from: usize) -> impl Iterator<Item = BatchHeader> + '_ {
     let area = bytes.get(from..).unwrap_or_default();
-    for (at, window) in area.windows(batch::MAGIC.len()).enumerate() {
-        if window != batch::MAGIC {
+    let [first, ..] = batch::MAGIC;
+    let mut at = 0;
+    core::iter::from_fn(move || {
+        loop {
+            let rest = area.get(at..)?;
+            let step = rest.iter().position(|byte| *byte == first)?;
+            let rest = rest.get(step..)?;
+            let offset = from + at + step;
+            at += step + 1;
+            if !rest.starts_with(&batch::MAGIC) {
+                continue;
+            }
+            let Some(Ok(batch)) = rest.first_chunk().map(BatchHeader::decode) else { continue };
+            if batch.offset as usize == offset {
+                return Some(batch);
+            }
+        }
+    })
+}
+
+/// Runs of whole batches that follow each other, wherever they lie and whatever is damaged besides.
+/// Neither the block header nor the batch before is asked: this is for saving what is left.
+pub(crate) fn whole_runs(bytes: &[u8]) -> Vec<Vec<BatchHeader>> {
+    let mut runs: Vec<Vec<BatchHeader>> = Vec::new();
+    for batch in headers(bytes, 0) {
+        let start = batch.offset as usize + batch::HEADER_LEN;
+        let Some(body) = bytes.get(start..batch.end() as usize) else { continue };
+        if body_hash(start as u64, body) != batch.body {
             continue;
         }
-        let offset = from + at;
-        let encoded = bytes.get(offset..).and_then(|rest| rest.first_chunk());
-        let Some(Ok(batch)) = encoded.map(BatchHeader::decode) else { continue };
-        if batch.block == number && batch.offset as usize == offset {
-            found.push(batch);
+        match runs.last_mut() {
+            Some(run) if run.last().is_some_and(|last| last.end() == batch.offset) => {
+                run.push(batch);
+            }
+            _ => runs.push(vec![batch]),
         }
     }
-    found
+    runs
 }
 
 /// The bodies of successive batches as one stream of frames.
@@ -241,6 +267,30 @@ impl FrameStream {
             position += frame.len();
         }
         Ok(None)
+    }
+
+    /// Calls `found` at every place where a frame could begin until it says that one did.
+    pub(crate) fn salvage(
+        &self,
+        keys: &EpochKeys,
+        mut found: impl FnMut(Place, ObjectHeader, &[u8]) -> bool,
+    ) {
+        let mut position = 0;
+        while let Some(rest) = self.bytes.get(position..) {
+            let Some(prefix) = rest.first_chunk::<FRAME_PREFIX_LEN>() else { return };
+            let frame = keys
+                .frame_header(prefix)
+                .ok()
+                .and_then(|header| Some((header, rest.get(..header.frame_len())?)));
+            position += match frame {
+                Some((header, frame))
+                    if found(self.place(position, frame.len()), header, frame) =>
+                {
+                    frame.len()
+                }
+                _ => 1,
+            };
+        }
     }
 }
 
