@@ -11,8 +11,10 @@
 )]
 
 pub mod crash;
+pub mod damage;
 pub mod faults;
 mod figures;
+pub mod flip;
 pub mod material;
 pub mod oracle;
 pub mod planted;

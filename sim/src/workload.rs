@@ -176,6 +176,13 @@ impl Subject {
         Ok(())
     }
 
+    /// A chunk and a version, acknowledged.
+    pub fn put_and_sync(&mut self) -> Result<(), StoreError> {
+        self.put_chunk()?;
+        self.put_version()?;
+        self.sync()
+    }
+
     fn flush(&mut self) -> Result<(), StoreError> {
         let store = self.store.as_ref().ok_or(StoreError::ReadOnly)?;
         store.flush()?;
