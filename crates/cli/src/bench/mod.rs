@@ -3,13 +3,19 @@
 //! Everything is measured in one run, so that each figure has its reference beside it: processor
 //! seconds and ratios hold on a noisy machine, wall times alone do not. MB is 10^6 bytes.
 
+pub(crate) mod child;
 mod clock;
+mod counting_disk;
 mod data;
 mod durable;
+mod files;
 mod get;
 mod ingest;
 mod lab;
+mod memory;
+mod opening;
 mod row;
+mod small;
 mod stages;
 mod text;
 
@@ -51,9 +57,16 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement { goals: &["P2"], run: ingest::text },
     Measurement { goals: &["P3"], run: ingest::edited },
     Measurement { goals: &["P4"], run: get::get },
+    Measurement { goals: &["P5"], run: files::many },
     Measurement { goals: &["P6"], run: durable::one_writer },
     Measurement { goals: &["P7"], run: durable::many_writers },
+    Measurement { goals: &["P8"], run: small::gets },
+    Measurement { goals: &["P9"], run: small::amplification },
+    Measurement { goals: &["P10"], run: memory::memory },
+    Measurement { goals: &["P11"], run: opening::open },
+    Measurement { goals: &["P12"], run: opening::growth },
     Measurement { goals: &["P13"], run: ingest::cores },
+    Measurement { goals: &["check"], run: opening::check },
 ];
 
 /// Measures and prints one line each.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::bench::child::Role;
 use crate::bench::{self, Wish};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -24,13 +25,22 @@ pub(crate) struct Bench {
     /// Text to measure with: files below this folder [else the toolchain's, else made up]
     #[arg(long, value_name = "DIR")]
     text: Option<PathBuf>,
+    /// What a process started by `bench` itself does
+    #[arg(long, hide = true)]
+    child: Option<Role>,
+    /// How many bytes it does it with
+    #[arg(long, hide = true, default_value_t = 0)]
+    child_bytes: u64,
     /// Goals to measure, for example P1 [default: all]
     goals: Vec<String>,
 }
 
 /// Runs it.
 pub(crate) fn run(context: &Context, args: Bench) -> Result<(), Failure> {
-    let Bench { size, long, text, goals } = args;
+    let Bench { size, long, text, child, child_bytes, goals } = args;
+    if let Some(role) = child {
+        return bench::child::run(context, role, child_bytes);
+    }
     bench::run(context, Wish { size, is_long: long, text, goals })
 }
 
