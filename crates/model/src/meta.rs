@@ -81,7 +81,7 @@ pub struct Meta {
     pub target: Option<Vec<u8>>,
     /// Sparse runs, ascending, apart from each other.
     pub holes: Vec<Hole>,
-    /// Identifies the file among hard links of one tree (an ordinal, from 1); 0 = no hard link.
+    /// The same for all hard links of one file in a tree (made of the first path); 0 = no hard link.
     pub link: u64,
     /// Extended attributes.
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
