@@ -21,7 +21,7 @@ use crate::workload::{Clock, Plan, Size, Subject};
 pub const NESTED_MAX: usize = 5;
 
 /// A disk between the store and the simulated one.
-pub type Wrap = dyn Fn(SimDisk) -> Arc<dyn Disk> + Sync;
+pub type Wrap<'a> = dyn Fn(SimDisk) -> Arc<dyn Disk> + Sync + 'a;
 
 /// Nothing in between.
 pub fn bare(sim: SimDisk) -> Arc<dyn Disk> {
@@ -42,11 +42,11 @@ enum Aftermath {
 }
 
 /// One workload and some of its images. Panics in a workload are findings of their own.
-pub fn run(plan: Plan, images: usize, wrap: &Wrap) -> Figures {
+pub fn run(plan: Plan, images: usize, wrap: &Wrap<'_>) -> Figures {
     run_images(plan, 0..images, wrap)
 }
 
-fn run_images(plan: Plan, images: Range<usize>, wrap: &Wrap) -> Figures {
+fn run_images(plan: Plan, images: Range<usize>, wrap: &Wrap<'_>) -> Figures {
     let mut figures = Figures::default();
     let sim = SimDisk::recording(plan.seed);
     let ran = caught(|| {
@@ -81,7 +81,7 @@ struct Case<'a> {
     plan: Plan,
     sim: &'a SimDisk,
     oracle: &'a Oracle,
-    wrap: &'a Wrap,
+    wrap: &'a Wrap<'a>,
 }
 
 impl Case<'_> {

@@ -9,9 +9,11 @@
 )]
 
 mod arguments;
+mod crash;
 mod crates;
 mod edit;
 mod failure;
+mod flip;
 mod fuzz;
 mod hard_tree;
 mod kill9;
@@ -34,6 +36,11 @@ struct Command {
 
 const COMMANDS: &[Command] = &[
     Command {
+        usage: "crash --images N --seed N [--image N]",
+        about: "power losses at any operation, in recovery too; failing syncs and operations",
+        run: crash::run,
+    },
+    Command {
         usage: "crates [--lower]",
         about: "third-party crates: their number may only fall, licences and reasons must be there",
         run: crates::run,
@@ -42,6 +49,11 @@ const COMMANDS: &[Command] = &[
         usage: "edit FILE --edits N --seed N",
         about: "insert or delete up to 64 bytes in N places of FILE",
         run: edit::run_edit,
+    },
+    Command {
+        usage: "flip [--whole] --seed N",
+        about: "a store with each bit flipped, each file missing, cut, swapped, old, mutated",
+        run: flip::run,
     },
     Command {
         usage: "fuzz --seconds N --seed N",
