@@ -9,7 +9,7 @@ use ouroborosdb::{Ack, At, PutRequest, Session};
 use tree::{PutFile, PutOptions};
 
 use crate::args::Message;
-use crate::command::put::{Stored, Terms, print, store_stream};
+use crate::command::put::{Stored, print, store_stream};
 use crate::context::{Absent, Context, resolve, transfer};
 use crate::exit::Kind;
 use crate::failure::Failure;
@@ -51,18 +51,16 @@ pub(crate) fn run(context: &Context, args: Merge) -> Result<(), Failure> {
     if heads.len() < 2 {
         context.output.note(&format!("{name} has one head: there is nothing to join"));
     }
-    let terms = Terms {
-        options: PutOptions {
-            message: args.message.message,
-            parents: heads.iter().map(|head| head.hash).collect(),
-            dry_run: args.dry_run,
-            ack: Ack::Local,
-            ..PutOptions::default()
-        },
+    let options = PutOptions {
+        message: args.message.message,
+        parents: heads.iter().map(|head| head.hash).collect(),
+        dry_run: args.dry_run,
+        ack: Ack::Local,
+        ..PutOptions::default()
     };
     let stored = match (take, args.from) {
-        (Some(word), _) => taken(&*session, &name, &word, &terms)?,
-        (None, Some(path)) => from_file(context, &*session, (&name, path), &terms)?,
+        (Some(word), _) => taken(&*session, &name, &word, &options)?,
+        (None, Some(path)) => from_file(context, &*session, (&name, path), &options)?,
         (None, None) => return Err(Failure::usage("--take HASH or --from FILE?")),
     };
     print(context, Some(&name), &stored, args.dry_run)
@@ -72,7 +70,7 @@ fn taken(
     session: &dyn Session,
     name: &Name,
     word: &HashWord,
-    terms: &Terms,
+    options: &PutOptions,
 ) -> Result<Stored, Failure> {
     let hash = resolve(session, word)?;
     let vertex = session.vertex(&hash)?;
@@ -83,13 +81,9 @@ fn taken(
     }
     let request = PutRequest {
         name: Some(name.clone()),
-        meta: Meta {
-            kind: VertexKind::Blob,
-            message: terms.options.message.clone(),
-            ..Meta::default()
-        },
+        meta: Meta { kind: VertexKind::Blob, message: options.message.clone(), ..Meta::default() },
         ack: Ack::Local,
-        dry_run: terms.options.dry_run,
+        dry_run: options.dry_run,
         ..PutRequest::default()
     };
     Ok(Stored::of_stream(session.merge(name, &hash, &request)?))
@@ -99,14 +93,13 @@ fn from_file(
     context: &Context,
     session: &dyn Session,
     (name, path): (&Name, PathBuf),
-    terms: &Terms,
+    options: &PutOptions,
 ) -> Result<Stored, Failure> {
     let bar = Bar::put(context);
     if !path.is_file() {
         let mut stream = local_file::open_stream(&path)?;
-        return store_stream(session, Some(name), terms, (&mut *stream, &bar));
+        return store_stream(session, Some(name), options, (&mut *stream, &bar));
     }
-    let request =
-        PutFile { source: path, name: Some(name.clone()), options: terms.options.clone() };
+    let request = PutFile { source: path, name: Some(name.clone()), options: options.clone() };
     Ok(Stored::of_tree(transfer(session, &bar).put_file(&request)?))
 }

@@ -4,7 +4,7 @@ mod report;
 mod source;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use model::{Kind as VertexKind, Meta, Name, VertexHash};
@@ -96,8 +96,12 @@ enum Level {
 }
 
 /// What all sources of one run share.
-pub(crate) struct Terms {
-    pub(crate) options: PutOptions,
+struct Terms {
+    options: PutOptions,
+    /// What the user excludes.
+    patterns: Vec<String>,
+    /// Where the store itself lies.
+    data_folder: Option<PathBuf>,
 }
 
 /// Stores every source; one that cannot be stored does not keep the others from it.
@@ -110,7 +114,8 @@ pub(crate) fn run(context: &Context, args: Put) -> Result<(), Failure> {
         .hint("--ack local"));
     }
     let words = versions_named(&args)?;
-    let excludes = excludes(&args.select)?;
+    let patterns = patterns(&args.select)?;
+    PathFilter::new(&patterns)?;
     let plan = source::plan(source::Words {
         words: args.words,
         into: args.into,
@@ -133,7 +138,7 @@ pub(crate) fn run(context: &Context, args: Put) -> Result<(), Failure> {
     let (parents, expect_head) = words.unwrap_or_default().resolved(&*session)?;
     let terms = Terms {
         options: PutOptions {
-            excludes,
+            excludes: PathFilter::default(),
             exclude_caches: args.select.exclude_caches,
             one_file_system: args.select.one_file_system,
             keep_missing: args.keep_missing,
@@ -144,6 +149,8 @@ pub(crate) fn run(context: &Context, args: Put) -> Result<(), Failure> {
             expect_head,
             ack: Ack::Local,
         },
+        patterns,
+        data_folder: context.data_folder()?.canonicalize().ok(),
     };
     let is_alone = plan.jobs.len() == 1;
     for job in &plan.jobs {
@@ -201,12 +208,38 @@ impl VersionWords {
     }
 }
 
-fn excludes(select: &Select) -> Result<PathFilter, Failure> {
+fn patterns(select: &Select) -> Result<Vec<String>, Failure> {
     let mut patterns = select.exclude.clone();
     for path in &select.exclude_from {
         patterns.extend(local_file::read_text(path)?.lines().map(str::to_owned));
     }
-    Ok(PathFilter::new(patterns)?)
+    Ok(patterns)
+}
+
+impl Terms {
+    /// What is left out of `source`: what the patterns say, and the data folder, which would store
+    /// itself and grow with every put.
+    fn excludes(&self, source: &Path) -> Result<PathFilter, Failure> {
+        let source = source.canonicalize().ok();
+        let own = self.data_folder.as_deref().zip(source.as_deref());
+        let own = own.and_then(|(data, source)| data.strip_prefix(source).ok());
+        let own = own.and_then(Path::to_str).map(|own| format!("/{}", literal(own)));
+        Ok(PathFilter::new(self.patterns.iter().chain(&own))?)
+    }
+}
+
+/// A pattern that matches `path` only.
+fn literal(path: &str) -> String {
+    let mut pattern = String::new();
+    for character in path.chars() {
+        match character {
+            '*' | '?' | '[' | ']' | '{' | '}' | '\\' => {
+                pattern.extend(['[', character, ']']);
+            }
+            plain => pattern.push(plain),
+        }
+    }
+    pattern
 }
 
 /// Stores one source and prints its line.
@@ -220,7 +253,7 @@ fn store(
     let stored = match &job.source {
         Source::Stream(path) => {
             let mut stream = local_file::open_stream(path)?;
-            store_stream(session, job.name.as_ref(), terms, (&mut *stream, &bar))?
+            store_stream(session, job.name.as_ref(), &terms.options, (&mut *stream, &bar))?
         }
         Source::File(path) => {
             let request = PutFile {
@@ -234,7 +267,7 @@ fn store(
             let request = PutTree {
                 source: path.clone(),
                 name: name.clone(),
-                options: terms.options.clone(),
+                options: PutOptions { excludes: terms.excludes(path)?, ..terms.options.clone() },
             };
             Stored::of_tree(transfer(session, &bar).put_tree(&request)?)
         }
@@ -247,10 +280,9 @@ fn store(
 pub(crate) fn store_stream(
     session: &dyn Session,
     name: Option<&Name>,
-    terms: &Terms,
+    options: &PutOptions,
     (stream, bar): (&mut (dyn std::io::Read + Send), &Bar<'_>),
 ) -> Result<Stored, Failure> {
-    let options = &terms.options;
     let request = PutRequest {
         name: name.cloned(),
         parents: options.parents.clone(),

@@ -188,3 +188,18 @@ fn a_folder_that_exists_is_filled_and_what_differs_stays() {
     home.ok(&["get", "-r", "tree", "into", "--force"]);
     assert_eq!(listing(&home, "into/tree"), listing(&home, "src"));
 }
+
+#[test]
+fn the_store_does_not_store_itself() {
+    let home = Home::new();
+    home.file("[a]/kept", "kept");
+    let data = home.path("[a]/da{t}a*");
+    let data = data.to_str().unwrap();
+    let source = home.path("[a]");
+    let source = source.to_str().unwrap();
+    for _ in 0..2 {
+        home.ok(&["--data", data, "put", "-r", source, "everything"]);
+        let names = home.ok(&["--data", data, "ls", "-r"]);
+        assert_eq!(names, "everything\neverything/kept\n");
+    }
+}
