@@ -102,7 +102,7 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Memory entries that make a clean close worth a checkpoint.
-const CLOSE_CHECKPOINT_BYTES: usize = 256 * 1024;
+const CLOSE_CHECKPOINT_BYTES: usize = 64 * 1024;
 
 impl Store {
     /// True when the folder holds a store, whole or half made.
