@@ -33,7 +33,8 @@ pub(crate) struct Lab<'a> {
 impl<'a> Lab<'a> {
     /// Makes the folder beside the data folder, or in it where that cannot be.
     pub(crate) fn new(context: &'a Context, size: u64) -> Result<Self, Failure> {
-        let data = context.data_folder()?;
+        let data = std::path::absolute(context.data_folder()?)
+            .map_err(|error| io_failed("finding the data folder", &error))?;
         let near = data.ancestors().skip(1).find(|folder| folder.is_dir());
         let folder = match near.map(TempFolder::make_in) {
             Some(Ok(folder)) => folder,

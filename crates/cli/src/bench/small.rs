@@ -81,7 +81,7 @@ fn cold(lab: &Lab<'_>) -> Result<(), Failure> {
     db.flush()?;
     db.close()?;
     let (disk, counts) = CountingDisk::over(lab.disk("p8")?);
-    let options = Options { memory_bytes: 1024 * 1024, ..Options::default() };
+    let options = Options { memory_bytes: 4 * 1024 * 1024, ..Options::default() };
     let db = database_on(disk, options)?;
     let mut noise = Noise::new(64);
     let get = |n: usize| match hashes.get(n) {
@@ -102,9 +102,10 @@ fn cold(lab: &Lab<'_>) -> Result<(), Failure> {
     lab.remove("p8")?;
     let each = |reads: u64| reads as f64 / gets as f64;
     let (index, data) = (each(after.0 - before.0), each(after.1 - before.1));
-    let what = format!("index reads of a get, {objects} objects, 1 MiB cache");
+    let what = format!("index reads of a get, {objects} objects, 4 MiB cache");
     lab.print(&Row::new("P8", what, index, "").at_most(1.0))?;
-    lab.print(&Row::new("P8", "data reads of the same gets", data, "").at_most(1.0))
+    // A frame that a batch header cuts in two takes two.
+    lab.print(&Row::new("P8", "data reads of the same gets", data, "").at_most(1.05))
 }
 
 fn read_one(mut content: impl Read) -> Result<(), Failure> {

@@ -98,11 +98,6 @@ impl Stages {
             self.write_direct,
         ])
     }
-
-    /// What reading, verifying and writing to a file could reach.
-    pub(crate) fn restore_ceiling(&self) -> f64 {
-        serial(&[self.read, self.unseal, self.write_buffered])
-    }
 }
 
 /// The rate of stages that one core does one after another.

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod bench;
 mod care;
 mod common;
 mod diff;
