@@ -341,7 +341,8 @@ impl<F: Files> PuttingTree<'_, F> {
         self.transfer.events.on_started(&item.path, item.stat.len);
         let stored = self.put_new(item, &mut request, &mut result.summary)?;
         let cached = CachedFile {
-            group: self.group,
+            // What was there before is no member of this group.
+            group: if stored.put.is_new { self.group } else { GroupId::NONE },
             ..CachedFile::new(&stored.stat, link, stored.put.hash, now)
         };
         let is_settled = cached.is_settled && stored.is_settled;
