@@ -85,7 +85,9 @@ fn refuse(words: &[OsString], error: &clap::Error) -> u8 {
 }
 
 fn colour_of(words: &[OsString]) -> Manner {
-    let is_never = |pair: &[OsString]| matches!(pair, [flag, value] if (flag == "--colour" || flag == "--color") && value == "never");
+    let is_flag = |word: &OsString| word == "--colour" || word == "--color";
+    let is_never =
+        |pair: &[OsString]| matches!(pair, [flag, value] if is_flag(flag) && value == "never");
     let never = words.windows(2).any(is_never)
         || words.iter().any(|word| word == "--colour=never" || word == "--color=never");
     Manner { colour: if never { Colour::Never } else { Colour::Auto }, ..Manner::default() }
