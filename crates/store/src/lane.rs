@@ -74,6 +74,14 @@ impl SealContext {
     }
 }
 
+impl Lane {
+    /// A finished block is not durable yet. Until it is, nothing of the next one may get to the disk: a
+    /// power loss could leave that and take what it builds on.
+    pub(crate) fn must_hold_back(&self) -> bool {
+        self.packing.iter().any(|block| block.durable != block.written)
+    }
+}
+
 type LaneGuard<'a> = MutexGuard<'a, Lane>;
 
 impl Inner {
@@ -130,7 +138,13 @@ impl Inner {
                 return Err(StoreError::ReadOnly);
             }
             self.ensure_open(&mut lane)?;
-            if lane.open.as_ref().is_some_and(|open| open.has_room(object)) {
+            let open = lane.open.as_ref().expect("a block was just opened");
+            let (has_room, fills) = (open.has_room(object), open.fills_batch(object));
+            if has_room && fills && lane.has_packer && lane.must_hold_back() {
+                lane = self.wait(lane);
+                continue;
+            }
+            if has_room {
                 return Ok(lane);
             }
             lane = self.roll_over(lane)?;
@@ -174,7 +188,9 @@ impl Inner {
             chain: self.chain,
             number: self.next_block_number(),
         };
+        let renaming = self.renaming();
         let open = OpenBlock::create(&*self.disk, header, caching)?;
+        drop(renaming);
         self.open_number.store(header.number.0, Ordering::Release);
         self.open_written.store(u64::from(open.written), Ordering::Release);
         lane.open = Some(open);
@@ -187,7 +203,14 @@ impl Inner {
         mut lane: LaneGuard<'a>,
     ) -> Result<LaneGuard<'a>, StoreError> {
         let number = lane.open.as_ref().map(|open| open.header.number);
-        while lane.is_syncing || lane.packing.len() >= PACKING_MAX {
+        loop {
+            if lane.is_read_only {
+                return Err(StoreError::ReadOnly);
+            }
+            let must_wait = lane.is_syncing || (lane.has_packer && lane.must_hold_back());
+            if !must_wait && lane.packing.len() < PACKING_MAX {
+                break;
+            }
             lane = if lane.has_packer || lane.is_syncing {
                 self.wait(lane)
             } else {
@@ -227,6 +250,13 @@ impl Inner {
         lane.is_packing = true;
         drop(lane);
         let synced = file.sync();
+        if synced.is_ok() {
+            let mut lane = self.lane();
+            if let Some(front) = lane.packing.front_mut() {
+                front.durable = front.written;
+            }
+            self.changed.notify_all();
+        }
         let renamed = if synced.is_ok() { self.publish_block(number) } else { Ok(false) };
         let mut lane = self.lane();
         lane.is_read_only |= renamed.is_err();
@@ -238,6 +268,9 @@ impl Inner {
         if let Err(error) = synced {
             lane.is_packing = false;
             let dead = lane.packing.pop_front();
+            // What came later was held back and stays behind: the log keeps its order.
+            let later = lane.open.take().map(|open| open.unsynced).unwrap_or_default();
+            let unsynced = unsynced.into_iter().chain(later).collect();
             let result = self.rescue(&mut lane, dead, unsynced, error);
             self.changed.notify_all();
             return result.map(|()| lane);
@@ -288,6 +321,7 @@ impl Inner {
                 }
                 Err(error) => {
                     lane.is_read_only = true;
+                    self.changed.notify_all();
                     return Err(error);
                 }
             }
@@ -364,6 +398,8 @@ impl Inner {
             // As in a roll-over, but no other thread may run meanwhile: the block waits for its turn.
             let mut full = lane.open.take().expect("it is the open block");
             full.finish(&self.writer.keys)?;
+            full.file.sync()?;
+            full.durable = full.written;
             lane.packing.push_back(full);
             self.ensure_open(lane)?;
         }

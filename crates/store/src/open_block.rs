@@ -140,6 +140,12 @@ impl OpenBlock {
         self.len() + frame + headers + index + RESERVE_LEN <= BLOCK_LEN_MAX
     }
 
+    /// Whether taking `object` would write a batch.
+    pub(crate) fn fills_batch(&self, object: &SealedObject) -> bool {
+        self.filling.len().max(batch::HEADER_LEN) + object.frame.len() > BATCH_LEN_MAX
+            || self.filling.len() == BATCH_LEN_MAX
+    }
+
     /// Takes an object; full batches are written. The caller made sure that it has room.
     pub(crate) fn append(&mut self, object: SealedObject) -> Result<Place, DiskError> {
         let place = self.append_frame(&object.frame);

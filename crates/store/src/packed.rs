@@ -25,6 +25,7 @@ impl Inner {
     /// the next sync of `open/` would take the old name too.
     pub(crate) fn publish_block(&self, number: BlockNumber) -> Result<bool, StoreError> {
         let (open, packed) = (block_file("open", number), block_file("blocks", number));
+        let _turn = self.renaming();
         if self.disk.rename(&open, &packed).is_err() {
             return Ok(false);
         }
@@ -95,8 +96,10 @@ impl Inner {
             whole.extend_from_slice(&end);
             write_whole(&*self.disk, &block_file("blocks", number), &whole)?;
         }
+        let turn = self.renaming();
         self.disk.remove(&path)?;
         self.disk.sync_dir("open")?;
+        drop(turn);
         self.files.forget(number);
         if is_packed {
             self.cover_packed(number);

@@ -22,6 +22,7 @@ fn run(inner: &Inner) {
             drop(packed);
             if inner.checkpoint_if_due().is_err() {
                 inner.lane().is_read_only = true;
+                inner.changed.notify_all();
             }
             lane = inner.lane();
             continue;

@@ -61,6 +61,9 @@ impl Inner {
             return Ok(());
         }
         let mut lane = self.lane();
+        while lane.has_packer && lane.must_hold_back() && !lane.is_read_only {
+            lane = self.wait(lane);
+        }
         let keys = &self.writer.keys;
         if let Some(open) = lane.open.as_mut().filter(|open| open.header.number == block) {
             open.write_pending(keys)?;

@@ -304,23 +304,39 @@ pub(crate) fn read_object(
     let (_, plain) = keys.unseal(frame, opener).map_err(|_| Problem::Seal)?;
     let mut object =
         SealedObject { header, frame: frame.to_vec(), members: Vec::new(), vertices: Vec::new() };
+    let decode = |bytes| Vertex::decode(bytes).map_err(Problem::Format);
     match header.kind {
-        ObjectKind::Vertex => object.vertices.push(read_vertex(&plain)?),
+        ObjectKind::Vertex => {
+            object.vertices.push((VertexHash::new(*header.obj.as_bytes()), decode(&plain)?));
+        }
         ObjectKind::Bundle => {
-            for (kind, bytes) in bundle::items(&plain).map_err(Problem::Format)? {
-                if bytes.len() >= BUNDLED_LEN_MAX {
-                    return Err(Problem::Seal);
+            for (member, bytes) in members(keys, &plain)? {
+                if member.kind == ObjectKind::Vertex {
+                    let hash = VertexHash::new(*member.id.as_bytes());
+                    object.vertices.push((hash, decode(bytes)?));
                 }
-                let id = item_id(keys, kind, bytes);
-                if kind == ObjectKind::Vertex {
-                    object.vertices.push(read_vertex(bytes)?);
-                }
-                object.members.push(BundleMember { id, kind, len: small(bytes.len()) });
+                object.members.push(member);
             }
         }
         _ => {}
     }
     Ok(object)
+}
+
+/// The items of an unsealed bundle with their ids.
+fn members<'a>(
+    keys: &EpochKeys,
+    plain: &'a [u8],
+) -> Result<Vec<(BundleMember, &'a [u8])>, Problem> {
+    let items = bundle::items(plain).map_err(Problem::Format)?;
+    let member = |(kind, bytes): (ObjectKind, &'a [u8])| {
+        if bytes.len() >= BUNDLED_LEN_MAX {
+            return Err(Problem::Seal);
+        }
+        let id = item_id(keys, kind, bytes);
+        Ok((BundleMember { id, kind, len: small(bytes.len()) }, bytes))
+    };
+    items.into_iter().map(member).collect()
 }
 
 /// The id of a bundle's item, recomputed.
@@ -330,11 +346,6 @@ pub(crate) fn item_id(keys: &EpochKeys, kind: ObjectKind, bytes: &[u8]) -> Objec
         ObjectKind::List => keys.list_hash(bytes).into(),
         _ => keys.chunk_hash(bytes).into(),
     }
-}
-
-fn read_vertex(plain: &[u8]) -> Result<(VertexHash, Vertex), Problem> {
-    let vertex = Vertex::decode(plain).map_err(Problem::Format)?;
-    Ok((Vertex::hash_of(plain), vertex))
 }
 
 /// Index entries of all whole frames, and an ordinal none of them has used.
@@ -352,12 +363,19 @@ pub(crate) fn entries(
             next_ordinal =
                 next_ordinal.max(ordinal.map_or(0, |n| u64::from_le_bytes(*n).saturating_add(1)));
         }
-        let object = match header.kind {
+        let mut object =
+            SealedObject { header, frame: Vec::new(), members: vec![], vertices: vec![] };
+        match header.kind {
             ObjectKind::Pad => return Ok(()),
-            ObjectKind::Bundle => read_object(keys, &mut opener, header, frame)
-                .map_err(|problem| StoreError::corrupt(path, place.offset.into(), problem))?,
-            _ => SealedObject { header, frame: Vec::new(), members: vec![], vertices: vec![] },
-        };
+            ObjectKind::Bundle => {
+                let bad = |problem| StoreError::corrupt(path, place.offset.into(), problem);
+                let unsealed = keys.unseal(frame, &mut opener).map_err(|_| bad(Problem::Seal));
+                let (_, plain) = unsealed?;
+                let members = members(keys, &plain).map_err(bad)?;
+                object.members = members.into_iter().map(|(member, _)| member).collect();
+            }
+            _ => {}
+        }
         entries.extend(object.entries(place));
         Ok::<_, StoreError>(())
     })?;

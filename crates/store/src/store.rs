@@ -88,6 +88,7 @@ pub(crate) struct Inner {
     bytes_since_checkpoint: AtomicU64,
     /// One checkpoint at a time: superblocks name generations in order.
     checkpointing: Mutex<()>,
+    renaming: Mutex<()>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -161,6 +162,7 @@ impl Store {
             coverage: Mutex::default(),
             bytes_since_checkpoint: AtomicU64::new(0),
             checkpointing: Mutex::default(),
+            renaming: Mutex::default(),
             _lock: lock,
         };
         recovery::recover(&inner)?;
@@ -345,6 +347,12 @@ impl Inner {
     pub(crate) fn set_index(&self, index: LocalIndex, meta: IndexMeta) {
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(index);
         *guard(&self.coverage) = meta;
+    }
+
+    /// Held from a rename into `blocks/` until that is durable, and by who syncs `open/`: the old name
+    /// must not go before the new one stays.
+    pub(crate) fn renaming(&self) -> MutexGuard<'_, ()> {
+        guard(&self.renaming)
     }
 
     pub(crate) fn superblock(&self) -> MutexGuard<'_, Superblock> {
