@@ -9,11 +9,12 @@ use model::hash::labelled;
 use store::disk::{Access, Caching, Disk};
 use store::sim_disk::{ImageKind, SimDisk};
 use store::sim_random::SimRandom;
-use store::{Store, StoreError};
+use store::{Store, StoreError, StoreOptions};
 
 use crate::figures::{Figures, caught};
 use crate::material::{Keys, inline};
 use crate::oracle::{Oracle, Status};
+use crate::planted::Plant;
 use crate::verify::{check_deep, verify};
 use crate::workload::{Clock, Plan, Size, Subject};
 
@@ -43,14 +44,18 @@ enum Aftermath {
 
 /// One workload and some of its images. Panics in a workload are findings of their own.
 pub fn run(plan: Plan, images: usize, wrap: &Wrap<'_>) -> Figures {
-    run_images(plan, 0..images, wrap)
+    run_images((plan, inline()), 0..images, wrap)
 }
 
-fn run_images(plan: Plan, images: Range<usize>, wrap: &Wrap<'_>) -> Figures {
+fn run_images(
+    (plan, options): (Plan, StoreOptions),
+    images: Range<usize>,
+    wrap: &Wrap<'_>,
+) -> Figures {
     let mut figures = Figures::default();
     let sim = SimDisk::recording(plan.seed);
     let ran = caught(|| {
-        let mut subject = Subject::new(sim.clone(), wrap(sim.clone()), plan, inline());
+        let mut subject = Subject::new(sim.clone(), wrap(sim.clone()), plan, options);
         subject.run().map_err(|error| format!("a healthy disk: {error}"))?;
         Ok(subject.oracle)
     });
@@ -62,7 +67,10 @@ fn run_images(plan: Plan, images: Range<usize>, wrap: &Wrap<'_>) -> Figures {
         }
     };
     let case = Case { plan, sim: &sim, oracle: &oracle, wrap };
-    let boundaries = sim.boundaries();
+    let mut boundaries = sim.boundaries();
+    if options.background {
+        boundaries.retain(|at| has_two_open(&sim, *at));
+    }
     figures.add("workloads", 1);
     figures.add("operations", sim.operations());
     let mut seen = HashSet::new();
@@ -72,9 +80,17 @@ fn run_images(plan: Plan, images: Range<usize>, wrap: &Wrap<'_>) -> Figures {
     figures
 }
 
+/// Like [`run`] with a store that packs in a thread of its own. The images are those of one schedule
+/// and differ from run to run; what must hold does not. Only moments at which one block waits for its
+/// sync while the next is written are of interest here.
+pub fn run_with_packer(plan: Plan, images: usize) -> Figures {
+    let options = StoreOptions { background: true, ..inline() };
+    run_images((plan, options), 0..images, &|sim| Plant::SlowLogSync.over(sim))
+}
+
 /// One image of [`run`] again.
 pub fn replay(plan: Plan, number: usize) -> Figures {
-    run_images(plan, number..number + 1, &bare)
+    run_images((plan, inline()), number..number + 1, &bare)
 }
 
 struct Case<'a> {
@@ -222,6 +238,11 @@ impl Case<'_> {
         let kind = ImageKind::MACHINE[random.below(ImageKind::MACHINE.len())];
         Ok((image.crash(kind, random.bits()), subject.oracle))
     }
+}
+
+fn has_two_open(sim: &SimDisk, at: u64) -> bool {
+    let image = sim.image_at(at, ImageKind::All, 0).unwrap();
+    image.list("open").is_ok_and(|entries| entries.len() > 1)
 }
 
 /// Tells images apart: names and contents of all files.

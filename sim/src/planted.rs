@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use store::disk::{
     Access, Caching, DirEntry, Disk, DiskError, DiskFile, DiskLock, FileIdentity, Space,
 };
 use store::sim_disk::SimDisk;
+
+const SLOW: Duration = Duration::from_millis(15);
 
 /// A planted mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +40,12 @@ pub enum Plant {
     ReadFlip,
     /// Nothing in the top folder is made durable.
     TopFolderSync,
+    /// No mistake: a sync of the log takes its time, so that others get on meanwhile.
+    SlowLogSync,
 }
 
 impl Plant {
-    /// All of them.
+    /// All that are mistakes.
     pub const ALL: [Self; 13] = [
         Self::LogSync,
         Self::LogSyncSometimes,
@@ -175,6 +180,9 @@ impl DiskFile for PlantedFile {
             Plant::SuperblockSync => self.path.starts_with("super."),
             _ => false,
         };
+        if self.plant == Plant::SlowLogSync && self.is_log() {
+            std::thread::sleep(SLOW);
+        }
         if is_left_out { Ok(()) } else { self.file.sync() }
     }
 

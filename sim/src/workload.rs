@@ -191,6 +191,16 @@ impl Subject {
     }
 
     fn step(&mut self) -> Result<(), StoreError> {
+        if self.plan.size == Size::Rollover {
+            return match self.random.below(32) {
+                0..12 => self.put_chunk(),
+                12..20 => self.put_version(),
+                20..22 => self.put_member(),
+                22..24 => self.close_group(),
+                24..31 => self.read_back(),
+                _ => self.sync(),
+            };
+        }
         match self.random.below(100) {
             0..22 => self.put_chunk(),
             22..46 => self.put_version(),

@@ -1,7 +1,7 @@
 //! Short forms of the power-loss suites; the long ones are `cargo xtask crash`.
 
 use ouroboros_sim as sim;
-use sim::crash::{bare, run};
+use sim::crash::{bare, run, run_with_packer};
 use sim::in_parallel;
 use sim::material::inline;
 use sim::workload::{Clock, Plan, Size, Subject};
@@ -38,5 +38,13 @@ fn a_store_agrees_with_its_model_whatever_the_clock_does() {
         let disk: std::sync::Arc<dyn Disk> = std::sync::Arc::new(sim.clone());
         let mut subject = Subject::new(sim, disk, Plan { size: Size::Small, ..plan }, inline());
         subject.run().expect("a healthy disk");
+    }
+}
+
+#[test]
+fn a_block_never_survives_without_the_one_before_it() {
+    for seed in [0, 1] {
+        let plan = Plan { size: Size::Rollover, steps: 110, ..Plan::draw(seed + 300) };
+        run_with_packer(plan, 80).assert_clean();
     }
 }
