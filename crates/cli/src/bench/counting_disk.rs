@@ -37,13 +37,19 @@ impl Counts {
 pub(crate) struct CountingDisk {
     inner: Arc<dyn Disk>,
     counts: Arc<Counts>,
+    drops_blocks: bool,
 }
 
 impl CountingDisk {
     /// Counts what goes to `inner` from now on.
     pub(crate) fn over(inner: Arc<dyn Disk>) -> (Arc<Self>, Arc<Counts>) {
         let counts = Arc::new(Counts::default());
-        (Arc::new(Self { inner, counts: Arc::clone(&counts) }), counts)
+        (Arc::new(Self { inner, counts: Arc::clone(&counts), drops_blocks: false }), counts)
+    }
+
+    /// Forgets what is written to blocks: what remains is the work of the processor.
+    pub(crate) fn without_blocks(inner: Arc<dyn Disk>) -> Arc<Self> {
+        Arc::new(Self { inner, counts: Arc::default(), drops_blocks: true })
     }
 }
 
@@ -51,6 +57,7 @@ struct CountingFile {
     inner: Arc<dyn DiskFile>,
     counts: Arc<Counts>,
     is_index: bool,
+    is_dropped: bool,
 }
 
 impl Disk for CountingDisk {
@@ -62,7 +69,8 @@ impl Disk for CountingDisk {
     ) -> Result<Arc<dyn DiskFile>, DiskError> {
         let inner = self.inner.open(path, access, caching)?;
         let is_index = path.starts_with("index/");
-        Ok(Arc::new(CountingFile { inner, counts: Arc::clone(&self.counts), is_index }))
+        let is_dropped = self.drops_blocks && path.ends_with(".block");
+        Ok(Arc::new(CountingFile { inner, counts: Arc::clone(&self.counts), is_index, is_dropped }))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
@@ -111,11 +119,11 @@ impl DiskFile for CountingFile {
         if self.is_index {
             self.counts.bytes_written_index.fetch_add(len, Ordering::Relaxed);
         }
-        self.inner.write_at(offset, bytes)
+        if self.is_dropped { Ok(()) } else { self.inner.write_at(offset, bytes) }
     }
 
     fn sync(&self) -> Result<(), DiskError> {
-        self.inner.sync()
+        if self.is_dropped { Ok(()) } else { self.inner.sync() }
     }
 
     fn len(&self) -> Result<u64, DiskError> {
@@ -123,7 +131,7 @@ impl DiskFile for CountingFile {
     }
 
     fn set_len(&self, len: u64) -> Result<(), DiskError> {
-        self.inner.set_len(len)
+        if self.is_dropped { Ok(()) } else { self.inner.set_len(len) }
     }
 
     fn is_direct(&self) -> bool {
