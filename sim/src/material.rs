@@ -1,5 +1,6 @@
 //! Fixed keys, and sealed objects to put into a store.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use crypt::{
@@ -17,6 +18,12 @@ pub struct Keys {
     pub epoch: Arc<EpochKeys>,
     store: StoreKeys,
     writer: Writer,
+}
+
+thread_local! {
+    /// One for each thread: images are many and a compression context is dear.
+    static SEALER: RefCell<Sealer> = RefCell::new(Sealer::new(CompressionPolicy::Auto));
+    static OPENER: RefCell<Opener> = RefCell::new(Opener::new());
 }
 
 /// Who writes.
@@ -76,8 +83,8 @@ impl Keys {
     ) -> Result<SealedObject, StoreError> {
         let nonce = store.seal_context()?.nonce;
         let mut frame = Vec::new();
-        let mut sealer = Sealer::new(CompressionPolicy::Auto);
-        let header = self.epoch.seal(kind, id, plain, &mut sealer, &nonce, &mut frame);
+        let header = SEALER
+            .with_borrow_mut(|sealer| self.epoch.seal(kind, id, plain, sealer, &nonce, &mut frame));
         Ok(SealedObject { header, frame, members: Vec::new(), vertices: Vec::new() })
     }
 
@@ -112,8 +119,10 @@ impl Keys {
         }
         let context = store.seal_context()?;
         let (kind, id) = (ObjectKind::Bundle, context.bundle_id());
-        let (mut frame, mut sealer) = (Vec::new(), Sealer::new(CompressionPolicy::Auto));
-        let header = self.epoch.seal(kind, id, &plain, &mut sealer, &context.nonce, &mut frame);
+        let mut frame = Vec::new();
+        let header = SEALER.with_borrow_mut(|sealer| {
+            self.epoch.seal(kind, id, &plain, sealer, &context.nonce, &mut frame)
+        });
         let vertices = vertices.iter().map(|vertex| (vertex.hash(), vertex.clone())).collect();
         Ok(SealedObject { header, frame, members, vertices })
     }
@@ -123,14 +132,13 @@ impl Keys {
 pub struct Reading<'a> {
     store: &'a Store,
     keys: &'a Keys,
-    opener: Opener,
     bundle: Option<(Location, Vec<u8>)>,
 }
 
 impl<'a> Reading<'a> {
     /// Of one store.
     pub fn new(store: &'a Store, keys: &'a Keys) -> Self {
-        Self { store, keys, opener: Opener::new(), bundle: None }
+        Self { store, keys, bundle: None }
     }
 
     /// The verified cleartext.
@@ -159,9 +167,9 @@ impl<'a> Reading<'a> {
         Ok(Some(bytes))
     }
 
-    fn frame(&mut self, location: &Location) -> Result<(ObjectId, Vec<u8>), StoreError> {
+    fn frame(&self, location: &Location) -> Result<(ObjectId, Vec<u8>), StoreError> {
         let frame = self.store.read(location)?;
-        match self.keys.epoch.unseal(&frame, &mut self.opener) {
+        match OPENER.with_borrow_mut(|opener| self.keys.epoch.unseal(&frame, opener)) {
             Ok((header, plain)) => Ok((header.obj, plain)),
             Err(_) => Err(self.unsealable(location)),
         }

@@ -41,6 +41,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<(), Failure> {
         |seed| images_of(plan(seed), images_each(seed), &bare),
         |figures| distinct(figures) >= images,
     ));
+    println!("crash: images after {:.1} s", started.elapsed().as_secs_f64());
     let faults_wanted = images / IMAGES_PER_FAULT;
     figures.merge(in_parallel(
         THREADS,
