@@ -117,7 +117,7 @@ fn decoded(item: Item) -> Option<(VertexHash, Vertex)> {
 impl Engine {
     /// Seals one object by itself.
     fn sealed(&self, item: Item, sealer: &mut Sealer) -> Result<SealedObject, Error> {
-        let nonce = self.store.seal_context()?.nonce;
+        let nonce = self.store.seal_nonce()?;
         let mut frame = Vec::new();
         let header = self.keys.seal(item.kind, item.id, &item.bytes, sealer, &nonce, &mut frame);
         let vertices = decoded(item).into_iter().collect();

@@ -153,7 +153,7 @@ impl<'a> Intake<'a> {
         if bytes.len() < BUNDLED_LEN_MAX {
             return Ok(Made::Small(Item { kind, id, bytes: bytes.to_vec(), vertex: None }));
         }
-        let nonce = self.engine.store.seal_context()?.nonce;
+        let nonce = self.engine.store.seal_nonce()?;
         let mut frame = Vec::new();
         let header = self.engine.keys.seal(kind, id, bytes, sealer, &nonce, &mut frame);
         Ok(Made::Sealed(SealedObject { header, frame, members: Vec::new(), vertices: Vec::new() }))

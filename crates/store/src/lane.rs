@@ -193,6 +193,8 @@ impl Inner {
         drop(renaming);
         self.open_number.store(header.number.0, Ordering::Release);
         self.open_written.store(u64::from(open.written), Ordering::Release);
+        let nonce = Some(header.nonce);
+        *self.open_nonce.write().unwrap_or_else(PoisonError::into_inner) = nonce;
         lane.open = Some(open);
         Ok(())
     }

@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 
 use crypt::{EpochKeys, Random, StoreKeys};
 use model::hash::hash;
-use model::{BlockNumber, ChainId, GroupId, Incarnation, Name, ObjectId, UserId, VertexHash};
+use model::{
+    BlockNonce, BlockNumber, ChainId, GroupId, Incarnation, Name, ObjectId, UserId, VertexHash,
+};
 
 use crate::disk::{Disk, DiskLock};
 use crate::error::StoreError;
@@ -76,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) changed: Condvar,
     /// Number of the open block, and how far its file is written: reads below need no lock.
     pub(crate) open_number: AtomicU64,
+    /// Nonce of the last block opened for appends: sealing must not wait for an append to be written.
+    pub(crate) open_nonce: RwLock<Option<BlockNonce>>,
     pub(crate) open_written: AtomicU64,
     pub(crate) files: OpenFiles,
     /// Packed blocks that should exist and do not, or that gave a wrong byte: never deduplicated
@@ -153,6 +157,7 @@ impl Store {
             lane: Mutex::default(),
             changed: Condvar::new(),
             open_number: AtomicU64::new(0),
+            open_nonce: RwLock::new(None),
             open_written: AtomicU64::new(0),
             files: OpenFiles::default(),
             distrusted: RwLock::default(),
@@ -175,6 +180,16 @@ impl Store {
     /// Context for sealing one bundle, or any number of other objects.
     pub fn seal_context(&self) -> Result<SealContext, StoreError> {
         self.inner.seal_context()
+    }
+
+    /// The nonce for sealing anything but bundles, without waiting for who appends. A seal may lie in a
+    /// later block than the one its nonce is of.
+    pub fn seal_nonce(&self) -> Result<BlockNonce, StoreError> {
+        let known = *self.inner.open_nonce.read().unwrap_or_else(PoisonError::into_inner);
+        match known {
+            Some(nonce) => Ok(nonce),
+            None => Ok(self.inner.seal_context()?.nonce),
+        }
     }
 
     /// Takes objects in order. Not durable until [`Self::sync`]; dedup sees them at once, their
