@@ -66,11 +66,13 @@ fn run_images(
             return figures;
         }
     };
-    let case = Case { plan, sim: &sim, oracle: &oracle, wrap };
     let mut boundaries = sim.boundaries();
+    let mut kinds: &[_] = &ImageKind::MACHINE;
     if options.background {
         boundaries.retain(|at| has_two_open(&sim, *at));
+        kinds = &[ImageKind::Reorder, ImageKind::SizeWithoutData];
     }
+    let case = Case { plan, sim: &sim, oracle: &oracle, kinds, wrap };
     figures.add("workloads", 1);
     figures.add("operations", sim.operations());
     let mut seen = HashSet::new();
@@ -97,6 +99,8 @@ struct Case<'a> {
     plan: Plan,
     sim: &'a SimDisk,
     oracle: &'a Oracle,
+    /// Those that the image itself may have; later crashes have any.
+    kinds: &'static [ImageKind],
     wrap: &'a Wrap<'a>,
 }
 
@@ -113,7 +117,7 @@ impl Case<'_> {
         // One in eight: the process dies first, the machine later.
         let kind = match number % 8 {
             7 => ImageKind::Process,
-            _ => ImageKind::MACHINE[random.below(ImageKind::MACHINE.len())],
+            _ => self.kinds[random.below(self.kinds.len())],
         };
         let image = self.sim.image_at(at, kind, random.bits()).unwrap();
         figures.add("images", 1);

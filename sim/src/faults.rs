@@ -108,6 +108,34 @@ pub fn failed_operations(seed: u64, stride: usize) -> Figures {
     figures
 }
 
+/// Every I/O site of a workload fails at least once, and once for good.
+pub fn failed_sites(seed: u64) -> Figures {
+    let mut figures = Figures::default();
+    let plan = plan(seed);
+    let sites = match sites(plan) {
+        Ok(sites) => sites,
+        Err(problem) => {
+            figures.note(|| format!("{plan:?}"), Err(problem));
+            return figures;
+        }
+    };
+    let mut random = SimRandom::new(seed ^ 0x517e);
+    for (site, count) in sites {
+        for is_sticky in [false, true] {
+            let nth = 1 + random.bits() % count;
+            let error = FaultError::ALL[random.below(FaultError::ALL.len())];
+            let prefix = site.path_class.split('#').next().unwrap_or_default();
+            let fault = Fault::new(nth, error).of(site.operation).on(prefix);
+            let fault = if is_sticky { fault.sticky() } else { fault };
+            let outcome = caught(|| one(plan, fault.clone(), false, &mut figures));
+            figures.note(|| format!("{plan:?} {fault:?}"), outcome);
+        }
+        figures.add(&format!("site {} {}", site.operation, site.path_class), 2);
+    }
+    figures.add("workloads", 1);
+    figures
+}
+
 /// One workload with one fault. Afterwards the disk is healthy again: once because only the process
 /// died, and in images because the machine did.
 ///

@@ -45,6 +45,6 @@ fn a_store_agrees_with_its_model_whatever_the_clock_does() {
 fn a_block_never_survives_without_the_one_before_it() {
     for seed in [0, 1] {
         let plan = Plan { size: Size::Rollover, steps: 110, ..Plan::draw(seed + 300) };
-        run_with_packer(plan, 80).assert_clean();
+        run_with_packer(plan, 24).assert_clean();
     }
 }
