@@ -108,6 +108,8 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Memory entries that make a clean close worth a checkpoint.
 const CLOSE_CHECKPOINT_BYTES: usize = 64 * 1024;
+/// Objects in the open block that make a clean close pack it.
+const CLOSE_PACK_OBJECTS: usize = 8192;
 
 impl Store {
     /// True when the folder holds a store, whole or half made.
@@ -320,7 +322,8 @@ impl Store {
 
     /// Makes everything durable and leaves the clean mark.
     pub fn close(&self) -> Result<(), StoreError> {
-        let result = self.inner.drain().and_then(|()| self.inner.settle_watermark());
+        let result = self.pack_many().and_then(|()| self.inner.drain());
+        let result = result.and_then(|()| self.inner.settle_watermark());
         {
             let mut lane = self.inner.lane();
             lane.is_closing = true;
@@ -335,6 +338,17 @@ impl Store {
         self.inner.lane().has_packer = false;
         result?;
         self.inner.finish()
+    }
+
+    /// Packs an open block of many objects: going on with it would unseal them all at the next open.
+    fn pack_many(&self) -> Result<(), StoreError> {
+        let lane = self.inner.lane();
+        let has_many =
+            lane.open.as_ref().is_some_and(|open| open.entries.len() >= CLOSE_PACK_OBJECTS);
+        if lane.is_marked && !lane.is_read_only && has_many {
+            drop(self.inner.roll_over(lane)?);
+        }
+        Ok(())
     }
 
     pub(crate) fn inner(&self) -> &Inner {

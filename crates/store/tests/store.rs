@@ -146,3 +146,32 @@ fn flush_of_an_empty_store_and_twice_in_a_row() {
     store.flush().unwrap();
     assert_eq!(store.stats().unwrap().blocks_packed, 1);
 }
+
+#[test]
+fn a_close_packs_an_open_block_of_many_objects_and_no_other() {
+    for (count, packed) in [(8191, 0), (8192, 1)] {
+        let disk = Arc::new(SimDisk::new(1));
+        let keys = keys();
+        let store = open(disk.clone(), &keys, 1, StoreOptions::default()).unwrap();
+        let mut stored = Vec::new();
+        let name = |n: usize| format!("{n:05}");
+        while stored.len() < count {
+            let ends = count.min(stored.len() + 50);
+            let some: Vec<_> = (stored.len()..ends)
+                .map(|n| vertex(&name(n), vec![], 0, Content::Inline(vec![7])))
+                .collect();
+            store.append(vec![bundle(&store, &keys, &some)]).unwrap();
+            stored.extend(some);
+        }
+        store.close().unwrap();
+        drop(store);
+        for round in 0..2 {
+            let store = open(disk.clone(), &keys, 2 + round, StoreOptions::default()).unwrap();
+            assert_eq!(store.stats().unwrap().blocks_packed, packed, "{count} {round}");
+            assert_eq!(store.names("", None, 10_000).unwrap().len(), count);
+            let id = stored[count - 1].hash().into();
+            assert_eq!(read(&store, &keys, &id).unwrap(), Some(stored[count - 1].encode()));
+            store.close().unwrap();
+        }
+    }
+}
