@@ -11,6 +11,8 @@ use crate::object::{ObjectKind, compressed_len_max};
 const LEVEL: i32 = 1;
 /// Cleartexts up to this length are compressed without a probe: the probe would cost as much.
 const PROBED_LEN_MIN: usize = 16 * 1024;
+/// Shorter cleartexts are compressed without a look.
+const GLANCED_LEN_MIN: usize = 2 * 1024;
 /// Pieces a probe looks at, spread evenly.
 const PIECES: usize = 16;
 /// Bytes of a piece that a trial compression sees.
@@ -56,6 +58,13 @@ impl Sealer {
             return None;
         }
         if plain.len() > PROBED_LEN_MIN && !self.promising(plain) {
+            return None;
+        }
+        // A bundle or list can shrink by what its items share; bytes of a user cannot where every
+        // piece looks random.
+        let is_content = matches!(kind, ObjectKind::Chunk | ObjectKind::Vertex);
+        let is_probed = (GLANCED_LEN_MIN..=PROBED_LEN_MIN).contains(&plain.len());
+        if is_content && is_probed && !plain.chunks(COUNTED_LEN).any(uneven) {
             return None;
         }
         let limit = compressed_len_max(plain.len());
@@ -227,6 +236,26 @@ mod tests {
             mixed[at..at + 27_000].copy_from_slice(&text(27_000));
             assert!(saved(&mixed).is_some(), "{at}");
         }
+    }
+
+    #[test]
+    fn text_anywhere_in_a_small_content_is_found() {
+        for at in [0, 3000, 6500] {
+            let mut mixed = random(8192);
+            mixed[at..at + 1500].copy_from_slice(&text(1500));
+            assert!(saved(&mixed).is_some(), "{at}");
+        }
+        for len in [GLANCED_LEN_MIN - 1, GLANCED_LEN_MIN, 4300] {
+            assert_eq!(saved(&random(len)), None, "{len}");
+            assert!(saved(&text(len)).is_some(), "{len}");
+        }
+    }
+
+    #[test]
+    fn what_the_items_of_a_bundle_share_is_found() {
+        let item = random(600);
+        let mut sealer = Sealer::new(CompressionPolicy::Auto);
+        assert!(sealer.compressed(ObjectKind::Bundle, &item.repeat(6)).is_some());
     }
 
     #[test]
