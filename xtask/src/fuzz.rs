@@ -78,11 +78,18 @@ fn fuzz(target: &Target, seed: u64, share: Duration) -> Figures {
     figures
 }
 
+/// A machine that is busy elsewhere makes one run slow, a slow decoder every run.
+const RUNS_WHEN_SLOW: usize = 5;
+
 fn tried(target: &Target, input: &[u8], figures: &mut Figures) -> Verdict {
-    let start = Instant::now();
-    let verdict = catch_unwind(AssertUnwindSafe(|| (target.decode)(input)))
-        .unwrap_or(Verdict::Broken("panics"));
-    let time = start.elapsed();
+    let (mut verdict, mut time) = timed(target, input);
+    for _ in 0..RUNS_WHEN_SLOW {
+        if time <= INPUT_TIME_MAX || matches!(verdict, Verdict::Broken(_)) {
+            break;
+        }
+        let (again, time_again) = timed(target, input);
+        (verdict, time) = (again, time.min(time_again));
+    }
     figures.inputs += 1;
     figures.accepted += u64::from(matches!(verdict, Verdict::Accepted));
     figures.longest = figures.longest.max(time);
@@ -93,6 +100,13 @@ fn tried(target: &Target, input: &[u8], figures: &mut Figures) -> Verdict {
         figures.problems.push(format!("takes {} ms: {}", time.as_millis(), hex(input)));
     }
     verdict
+}
+
+fn timed(target: &Target, input: &[u8]) -> (Verdict, Duration) {
+    let start = Instant::now();
+    let verdict = catch_unwind(AssertUnwindSafe(|| (target.decode)(input)))
+        .unwrap_or(Verdict::Broken("panics"));
+    (verdict, start.elapsed())
 }
 
 fn hex(bytes: &[u8]) -> String {
