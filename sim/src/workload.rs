@@ -190,6 +190,13 @@ impl Subject {
         Ok(())
     }
 
+    fn rebuild(&mut self) -> Result<(), StoreError> {
+        let store = self.store.as_ref().ok_or(StoreError::ReadOnly)?;
+        store.rebuild()?;
+        self.oracle.acked(self.now());
+        Ok(())
+    }
+
     fn step(&mut self) -> Result<(), StoreError> {
         if self.plan.size == Size::Rollover {
             return match self.random.below(32) {
@@ -209,7 +216,8 @@ impl Subject {
             58..62 => self.close_group(),
             62..80 => self.sync(),
             80..88 => self.read_back(),
-            88..91 => self.remember(),
+            88..90 => self.remember(),
+            90 => self.rebuild(),
             91..96 => self.flush(),
             _ => self.reopen(),
         }

@@ -30,6 +30,9 @@ pub struct Position(pub(crate) u64);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frozen {
     pub(crate) number: BlockNumber,
+    /// What lies before this is durable here, the rest was appended again elsewhere; `None` for a
+    /// finished file, which is durable as it is.
+    pub(crate) durable: Option<u32>,
 }
 
 /// The state of the writing side, under one lock.
@@ -285,7 +288,7 @@ impl Inner {
         if matches!(renamed, Ok(true)) && folded.is_ok() {
             self.cover_packed(number);
         } else if matches!(renamed, Ok(false)) {
-            lane.frozen.push(Frozen { number });
+            lane.frozen.push(Frozen { number, durable: None });
         }
         self.changed.notify_all();
         folded.map(|()| lane)
@@ -380,7 +383,7 @@ impl Inner {
         if let Some(dead) = dead {
             let number = dead.header.number;
             if dead.durable > small(HEADER_LEN) {
-                lane.frozen.push(Frozen { number });
+                lane.frozen.push(Frozen { number, durable: Some(dead.durable) });
             }
         }
         for (_, object) in unsynced {

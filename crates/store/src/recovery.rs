@@ -1,5 +1,7 @@
 //! What opening does: go on after a clean close, or bring back what a crash left (rules 3, 4, 5, 10).
 
+use std::sync::Arc;
+
 use crypt::{ObjectKind, Opener};
 use model::BlockNumber;
 
@@ -76,7 +78,7 @@ fn open_index(inner: &Inner) -> Result<(), StoreError> {
         checkpoint,
     );
     match opened {
-        Ok((index, meta)) => inner.set_index(index, meta),
+        Ok((index, meta)) => inner.set_index(Arc::new(index), meta),
         Err(error @ StoreError::Index(_)) => {
             inner.note_damage("index".to_owned(), error.problem_text());
         }
@@ -272,7 +274,8 @@ fn recover_open(
     let mut objects = whole_objects(&keys, &stream, covered);
     inner.fold(number, &objects)?;
     // A checkpoint covers nothing that a power loss can still take away.
-    inner.cover_open(number, if clean.is_some() { scan.end } else { scan.durable.max(covered) });
+    let durable = if clean.is_some() { scan.end } else { scan.durable.max(covered) };
+    inner.cover_open(number, durable);
     let goes_on = clean
         .is_some_and(|clean| clean.end == scan.end && bytes.len() == scan.end as usize)
         && scan.header.chain == inner.chain
@@ -282,7 +285,7 @@ fn recover_open(
         resume(inner, &path, &scan, &bytes, &stream)?;
         return Ok(Vec::new());
     }
-    inner.lane().frozen.push(Frozen { number });
+    inner.lane().frozen.push(Frozen { number, durable: Some(durable) });
     if clean.is_some() {
         return Ok(Vec::new());
     }
@@ -361,27 +364,60 @@ fn move_objects(inner: &Inner, objects: Vec<SealedObject>) -> Result<(), StoreEr
     }
 }
 
-/// Folds every block into an empty index; the open block is read from its file.
+/// Folds every block into an empty index; open blocks are read from their files. The caller keeps
+/// blocks where they are meanwhile.
+///
+/// # Errors
+/// The index is the one before. If parts of the new one are on disk already, the store is read-only.
 pub(crate) fn rebuild(inner: &Inner) -> Result<(), StoreError> {
-    let generation = inner.superblock().index.map_or(0, |(generation, _)| generation);
+    let named = inner.superblock().index;
     let empty = LocalIndex::empty(
         inner.disk.clone(),
         inner.keys.local.clone(),
         inner.options.memory_bytes,
-        generation,
+        named.map_or(0, |(generation, _)| generation),
     );
-    inner.set_index(empty, IndexMeta::default());
+    let (before, coverage) = (inner.index(), inner.coverage().clone());
+    inner.set_index(Arc::new(empty), IndexMeta::default());
+    let filled = refold(inner);
+    if filled.is_err() {
+        before.stage_all_of(&inner.index());
+        inner.set_index(before, coverage);
+        inner.lane().is_read_only |= inner.superblock().index != named;
+    }
+    filled
+}
+
+fn refold(inner: &Inner) -> Result<(), StoreError> {
     let present: Vec<_> =
         blocks_in(&*inner.disk, "blocks")?.into_iter().map(|(number, _)| number).collect();
     replay_packed(inner, &present)?;
-    for (number, _) in blocks_in(&*inner.disk, "open")? {
+    // Not every file in `open/` counts: a dead one may show what no power loss will leave.
+    let open: Vec<(BlockNumber, Option<u32>)> = {
+        let lane = inner.lane();
+        let frozen = lane.frozen.iter().map(|frozen| (frozen.number, frozen.durable));
+        frozen
+            .chain(lane.open.iter().map(|open| (open.header.number, Some(open.durable))))
+            .collect()
+    };
+    for (number, durable) in open {
         let path = block_file("open", number);
-        let bytes = read_block(&*inner.disk, &path)?;
+        let bytes = match read_block(&*inner.disk, &path) {
+            // Renamed before the folder could not be synced: it was replayed as a packed block.
+            Err(StoreError::Disk(error)) if is_not_found(&error) => continue,
+            bytes => bytes?,
+        };
         let Some(scan) = Scan::new(&path, number, &bytes)? else { continue };
-        let Ok(keys) = inner.keys_of(&scan.header) else { continue };
-        let objects = whole_objects(&keys, &FrameStream::new(&bytes, &scan.batches), 0);
+        let keys = inner.keys_of(&scan.header)?;
+        let durable = durable.unwrap_or(scan.end);
+        if durable > scan.end {
+            let problem = Problem::BatchLost { len: (durable - scan.end).into() };
+            return Err(StoreError::corrupt(&path, scan.end.into(), problem));
+        }
+        let mut objects = whole_objects(&keys, &FrameStream::new(&bytes, &scan.batches), 0);
+        objects.retain(|(place, _)| place.offset < durable);
         inner.fold(number, &objects)?;
-        inner.cover_open(number, scan.end);
+        inner.cover_open(number, durable);
     }
     Ok(())
 }

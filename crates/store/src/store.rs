@@ -373,8 +373,8 @@ impl Inner {
         Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn set_index(&self, index: LocalIndex, meta: IndexMeta) {
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(index);
+    pub(crate) fn set_index(&self, index: Arc<LocalIndex>, meta: IndexMeta) {
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
         *guard(&self.coverage) = meta;
     }
 

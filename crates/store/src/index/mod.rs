@@ -135,6 +135,12 @@ impl LocalIndex {
         self.write().staged.extend(staged);
     }
 
+    /// Takes over what another index has staged.
+    pub(crate) fn stage_all_of(&self, other: &Self) {
+        let staged = other.read().staged.clone();
+        self.write().staged.extend(staged);
+    }
+
     /// Forgets staged places, because they are durable now or because their file is dead.
     pub(crate) fn unstage(&self, ids: impl Iterator<Item = ObjectId>) {
         let mut memory = self.write();
