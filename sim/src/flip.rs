@@ -226,7 +226,7 @@ fn replace(image: &SimDisk, path: &str, bytes: &[u8]) {
 /// What a file is, for counting.
 fn kind_of(path: &str) -> &str {
     match path.split_once('/') {
-        Some(("index", name)) if name.starts_with("run-") => "index run",
+        Some(("index", name)) if name.contains("/run-") => "index run",
         Some(("index", _)) => "index manifest",
         Some((folder, _)) => folder,
         None => path.split_once('.').map_or(path, |(stem, _)| stem),

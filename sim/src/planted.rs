@@ -117,7 +117,7 @@ impl Disk for PlantedDisk {
         let is_left_out = match self.plant {
             Plant::OpenFolderSync => dir == "open",
             Plant::BlocksFolderSync => dir == "blocks",
-            Plant::IndexFolderSync => dir == "index",
+            Plant::IndexFolderSync => dir.starts_with("index"),
             Plant::TopFolderSync => dir.is_empty(),
             _ => false,
         };

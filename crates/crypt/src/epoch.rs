@@ -84,11 +84,12 @@ pub struct EpochRecord {
 }
 
 impl EpochRecord {
-    /// Draws a new epoch for exactly the readers of `membership`. The minter is a reader and writer.
+    /// Draws a new epoch for exactly the readers of `membership`, behind `parents`; the secret of a
+    /// parent is `None` when the minter lacks it. The minter is a reader and writer.
     pub fn mint(
         identity: &Identity,
         membership: &Membership,
-        parents: &[(EpochId, &EpochSecret)],
+        parents: &[(EpochId, Option<&EpochSecret>)],
         random: &dyn Random,
     ) -> Result<(Self, EpochSecret), CryptError> {
         let minter = identity.user_id();
@@ -113,7 +114,10 @@ impl EpochRecord {
         };
         let epoch = core.epoch_id();
         let keys = EpochKeys::new(core.scope, epoch, epoch, &secret);
-        let prev = parents.iter().map(|(parent, held)| Some(seal_parent(&keys, *parent, held)));
+        let seal = |(parent, held): &(EpochId, Option<&EpochSecret>)| {
+            held.map(|held| seal_parent(&keys, *parent, held))
+        };
+        let prev = parents.iter().map(seal);
         let prev: Vec<_> = prev.collect();
         let wraps = readers
             .into_iter()
@@ -170,6 +174,11 @@ impl EpochRecord {
         membership: &Membership,
     ) -> Result<EpochSecret, CryptError> {
         self.verify(membership)?;
+        self.unwrap_verified(identity)
+    }
+
+    /// The secret, of a record that was verified.
+    pub(crate) fn unwrap_verified(&self, identity: &Identity) -> Result<EpochSecret, CryptError> {
         let wrap = self
             .wraps
             .iter()

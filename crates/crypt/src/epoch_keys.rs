@@ -40,7 +40,7 @@ impl EpochKeys {
     /// The keys that follow from `secret`, the secret of `epoch`.
     ///
     /// `generation` is the epoch whose secret made the ids of chunks and lists. Where it is not
-    /// `epoch` itself, follow with [`Self::with_ids_of`].
+    /// `epoch` itself, follow with [`Self::of_generation`].
     pub fn new(scope: ScopeId, epoch: EpochId, generation: EpochId, secret: &EpochSecret) -> Self {
         let secret = secret.key();
         Self {
@@ -57,13 +57,24 @@ impl EpochKeys {
         }
     }
 
-    /// Makes and checks the ids of chunks and lists with `secret`, that of the generation.
+    /// Keys that seal as these do, and make and check the ids of chunks and lists as `naming`, the
+    /// keys of their generation, does.
     #[must_use]
-    pub fn with_ids_of(mut self, secret: &EpochSecret) -> Self {
-        let secret = secret.key();
-        self.dedup = secret.sub("dedup");
-        self.dedup_list = secret.sub("dedup-list");
-        self
+    pub fn of_generation(&self, naming: &Self) -> Self {
+        let keys = [&self.siv, &self.seal, &self.frame, &self.blind, &self.cdc].map(HashKey::clone);
+        let [siv, seal, frame, blind, cdc] = keys;
+        Self {
+            scope: self.scope,
+            epoch: self.epoch,
+            generation: naming.epoch,
+            dedup: naming.dedup.clone(),
+            dedup_list: naming.dedup_list.clone(),
+            siv,
+            seal,
+            frame,
+            blind,
+            cdc,
+        }
     }
 
     /// The scope.
@@ -211,6 +222,7 @@ impl EpochKeys {
             ObjectKind::Chunk => obj == self.chunk_hash(plain).into(),
             ObjectKind::List => obj == self.list_hash(plain).into(),
             ObjectKind::Vertex => *obj.as_bytes() == hash("vertex", &[plain]),
+            ObjectKind::Settings => *obj.as_bytes() == hash("settings", &[plain]),
             ObjectKind::Pad => plain.iter().all(|byte| *byte == 0),
             ObjectKind::Bundle | ObjectKind::Index | ObjectKind::KeyHistory => true,
         }

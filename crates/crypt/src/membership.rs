@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{ChainId, FormatError, RecordId, ScopeId, UserId};
+use model::{ChainId, RecordId, ScopeId, UserId};
 
-use crate::member_record::{Change, LABEL, Pin, Rights, SignedRecord};
+use crate::member_record::{Change, Pin, Rights, SignedRecord};
+use crate::membership_log::{MembershipLog, Verified};
 use crate::{CryptError, Genesis, PublicIdentity};
-
-/// Records of one log at most.
-const RECORDS_MAX: usize = 4096;
 
 /// A scope's members as its whole log says. The admins of the genesis hold every right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +14,7 @@ pub struct Membership {
     scope: ScopeId,
     heads: Vec<RecordId>,
     members: BTreeMap<UserId, (PublicIdentity, Rights)>,
+    removals: BTreeMap<UserId, Vec<RecordId>>,
     pins: BTreeMap<UserId, BTreeMap<ChainId, Pin>>,
     settings: Option<Vec<u8>>,
 }
@@ -24,10 +23,11 @@ impl Membership {
     /// Computes the members. A record that is unsigned, unauthorised, of another scope or whose
     /// ancestors are not all there is not an error: it does not count (yet).
     pub fn fold(genesis: &Genesis, records: &[SignedRecord]) -> Result<Self, CryptError> {
-        if records.len() > RECORDS_MAX {
-            let (value, limit) = (records.len() as u64, RECORDS_MAX as u64);
-            return Err(FormatError::TooLong { noun: "membership log", value, limit }.into());
-        }
+        Ok(MembershipLog::new(genesis.clone(), records.to_vec())?.fold())
+    }
+
+    /// The fold of records whose signatures are known to hold.
+    pub(crate) fn of_verified(genesis: &Genesis, records: Verified<'_>) -> Self {
         let log = Log::new(genesis, records);
         let mut removals = log.admin_removals();
         let standing = log.standing(&removals);
@@ -36,13 +36,14 @@ impl Membership {
                 matches!(node.change, Change::Remove { subject, .. } if !log.ever_admin(*subject));
             (plain && standing.contains_key(&at)).then_some(at)
         }));
-        Ok(Self {
+        Self {
             scope: genesis.scope_id(),
             heads: log.heads(),
             members: log.members(&removals, &standing),
+            removals: log.removed(&removals),
             pins: log.pins(&removals),
             settings: log.settings(&standing),
-        })
+        }
     }
 
     /// The scope.
@@ -53,6 +54,16 @@ impl Membership {
     /// The records no other known record has as a parent, ascending.
     pub fn heads(&self) -> &[RecordId] {
         &self.heads
+    }
+
+    /// Every member with its rights, ascending by id.
+    pub fn members(&self) -> impl Iterator<Item = (&PublicIdentity, Rights)> {
+        self.members.values().map(|(public, rights)| (public, *rights))
+    }
+
+    /// The removals of `user` that count: an add takes effect when it overrides all of them.
+    pub fn removals_of(&self, user: UserId) -> &[RecordId] {
+        self.removals.get(&user).map_or(&[], Vec::as_slice)
     }
 
     /// What `user` may do.
@@ -113,8 +124,7 @@ struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    fn new(genesis: &'a Genesis, records: &'a [SignedRecord]) -> Self {
-        let signed = signed_records(genesis, records);
+    fn new(genesis: &'a Genesis, signed: Verified<'a>) -> Self {
         let mut log = Self { genesis, nodes: Vec::new(), admin_adds: BTreeMap::new() };
         let mut placed: BTreeMap<RecordId, usize> = BTreeMap::new();
         let mut waiting = signed;
@@ -261,17 +271,24 @@ impl<'a> Log<'a> {
         heads.into_iter().collect()
     }
 
-    fn members(
-        &self,
-        removals: &BTreeSet<usize>,
-        standing: &BTreeMap<usize, Seniority>,
-    ) -> BTreeMap<UserId, (PublicIdentity, Rights)> {
+    /// The counted removals of each member, ascending.
+    fn removed(&self, removals: &BTreeSet<usize>) -> BTreeMap<UserId, Vec<RecordId>> {
         let mut removed: BTreeMap<UserId, Vec<RecordId>> = BTreeMap::new();
         for node in removals.iter().filter_map(|removal| self.nodes.get(*removal)) {
             if let Change::Remove { subject, .. } = node.change {
                 removed.entry(*subject).or_default().push(node.id);
             }
         }
+        removed.values_mut().for_each(|ids| ids.sort_unstable());
+        removed
+    }
+
+    fn members(
+        &self,
+        removals: &BTreeSet<usize>,
+        standing: &BTreeMap<usize, Seniority>,
+    ) -> BTreeMap<UserId, (PublicIdentity, Rights)> {
+        let removed = self.removed(removals);
         let removals_of = |user| removed.get(&user).map_or(&[][..], Vec::as_slice);
         let mut members = BTreeMap::new();
         for admin in self.genesis.admins() {
@@ -318,33 +335,4 @@ impl<'a> Log<'a> {
             .filter(|(at, ..)| !sets.iter().any(|(_, later, _)| later.ancestors.contains(at)));
         latest.max_by_key(|(_, node, _)| node.id).map(|(.., settings)| (*settings).clone())
     }
-}
-
-/// The records of this scope by id, with the signers whose signatures hold. The same body may
-/// arrive several times with different signatures; they add up.
-fn signed_records<'a>(
-    genesis: &Genesis,
-    records: &'a [SignedRecord],
-) -> BTreeMap<RecordId, (&'a SignedRecord, BTreeSet<UserId>)> {
-    let scope = genesis.scope_id();
-    let mut known: BTreeMap<UserId, &PublicIdentity> =
-        genesis.admins().iter().map(|admin| (admin.user_id(), admin)).collect();
-    for signed in records {
-        if let Change::Add { subject, .. } = &signed.record.change {
-            known.insert(subject.user_id(), subject);
-        }
-    }
-    let mut all: BTreeMap<RecordId, (&SignedRecord, BTreeSet<UserId>)> = BTreeMap::new();
-    for signed in records.iter().filter(|signed| signed.record.scope == scope) {
-        let body = signed.record.encode();
-        let holds = signed.endorsements.iter().filter_map(|endorsement| {
-            let public = known.get(&endorsement.signer)?;
-            public.verify(LABEL, &body, &endorsement.signature).ok()?;
-            Some(endorsement.signer)
-        });
-        let entry = all.entry(signed.record.id()).or_insert_with(|| (signed, BTreeSet::new()));
-        entry.1.extend(holds);
-    }
-    all.retain(|_, (_, signers)| !signers.is_empty());
-    all
 }

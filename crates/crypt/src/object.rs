@@ -14,6 +14,8 @@ pub const FRAME_PREFIX_LEN: usize = HEADER_LEN + SALT_LEN + COMMITMENT_LEN;
 pub const FRAME_OVERHEAD: usize = FRAME_PREFIX_LEN + TAG_LEN;
 
 const NOUN: &str = "object header";
+/// Bytes of a scope's settings at most: with their seal they fit a member record.
+const SETTINGS_LEN_MAX: usize = 60 * 1024;
 
 /// What an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +36,8 @@ pub enum ObjectKind {
     Pad = 6,
     /// The secret of a parent epoch; its id is the parent's.
     KeyHistory = 7,
+    /// A scope's settings; its id is `H("settings", bytes)`.
+    Settings = 8,
 }
 
 impl ObjectKind {
@@ -44,6 +48,7 @@ impl ObjectKind {
             Self::Vertex => VERTEX_LEN_MAX,
             Self::Bundle => BUNDLE_LEN_MAX,
             Self::KeyHistory => 32,
+            Self::Settings => SETTINGS_LEN_MAX,
             Self::List | Self::Index | Self::Pad => OBJECT_LEN_MAX,
         }
     }
@@ -61,6 +66,7 @@ impl TryFrom<u8> for ObjectKind {
             5 => Self::Index,
             6 => Self::Pad,
             7 => Self::KeyHistory,
+            8 => Self::Settings,
             _ => return Err(FormatError::Unknown { noun: "object kind", value: byte.into() }),
         })
     }
@@ -196,7 +202,7 @@ mod tests {
             payload_len: 5,
             obj: ObjectId::new([1; 32]),
         };
-        for (at, value) in [(0, 0), (0, 8), (0, 255), (1, 2), (1, 255)] {
+        for (at, value) in [(0, 0), (0, 9), (0, 255), (1, 2), (1, 255)] {
             let mut bytes = good.encode();
             bytes[at] = value;
             assert!(ObjectHeader::decode(&bytes).is_err(), "{at} {value}");

@@ -283,7 +283,8 @@ fn a_new_epoch_opens_the_old_ones_and_not_the_reverse() {
     let mint = |parents: &[_]| EpochRecord::mint(&scope.alice, &membership, parents, &random);
     let (first, first_secret) = mint(&[]).unwrap();
     let (second, second_secret) = mint(&[]).unwrap();
-    let parents = [(first.epoch_id(), &first_secret), (second.epoch_id(), &second_secret)];
+    let parents =
+        [(first.epoch_id(), Some(&first_secret)), (second.epoch_id(), Some(&second_secret))];
     let (third, third_secret) = mint(&parents).unwrap();
     let third = EpochRecord::decode(&third.encode()).unwrap();
     for (at, parent) in third.core().parents.iter().enumerate() {
@@ -300,7 +301,7 @@ fn a_changed_epoch_record_is_refused() {
     let scope = Scope::new();
     let (membership, random) = (scope.fold(), SeededRandom::new(6));
     let (parent, held) = EpochRecord::mint(&scope.bob, &membership, &[], &random).unwrap();
-    let parents = [(parent.epoch_id(), &held)];
+    let parents = [(parent.epoch_id(), Some(&held))];
     let (record, _) = EpochRecord::mint(&scope.alice, &membership, &parents, &random).unwrap();
     let bytes = record.encode();
     for at in (0..bytes.len()).filter(|at| *at < 320 || at % 61 == 0) {
@@ -320,7 +321,7 @@ fn an_epoch_takes_as_many_parents_as_its_limit() {
     let (membership, random) = (scope.fold(), SeededRandom::new(6));
     let secret = ouroboros_crypt::EpochSecret::from_bytes([1; 32]);
     let parents = |count: u8| -> Vec<_> {
-        (0..count).map(|n| (model::EpochId::new([n; 32]), &secret)).collect()
+        (0..count).map(|n| (model::EpochId::new([n; 32]), Some(&secret))).collect()
     };
     let (record, _) = EpochRecord::mint(&scope.alice, &membership, &parents(64), &random).unwrap();
     EpochRecord::decode(&record.encode()).unwrap();

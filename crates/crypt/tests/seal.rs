@@ -189,7 +189,11 @@ fn an_object_under_a_false_id_is_refused() {
         assert_eq!(open(&keys, &frame), Err(CryptError::Unseal));
     }
     // Under a foreign generation the ids are made by another secret: sealed there, refused here.
-    let foreign = keys_of(1, 2, 4).with_ids_of(&EpochSecret::from_bytes([9; 32]));
+    let foreign = {
+        let (scope, naming) = (ScopeId::new([1; 32]), EpochId::new([4; 32]));
+        let secret = EpochSecret::from_bytes([9; 32]);
+        keys_of(1, 2, 2).of_generation(&EpochKeys::new(scope, naming, naming, &secret))
+    };
     for kind in [ObjectKind::Chunk, ObjectKind::List] {
         let frame = seal(&foreign, kind, b"poison");
         assert!(open(&foreign, &frame).is_ok());
@@ -216,7 +220,8 @@ fn a_reseal_keeps_the_ids_of_its_generation() {
     let (scope, first, second) =
         (ScopeId::new([7; 32]), EpochId::new([8; 32]), EpochId::new([9; 32]));
     let before = EpochKeys::new(scope, first, first, &old);
-    let after = EpochKeys::new(scope, second, first, &new).with_ids_of(&old);
+    let after = EpochKeys::new(scope, second, second, &new).of_generation(&before);
+    assert_eq!((after.epoch(), after.generation()), (second, first));
     assert_eq!(before.chunk_hash(b"kept"), after.chunk_hash(b"kept"));
     assert_eq!(before.list_hash(b"kept"), after.list_hash(b"kept"));
     let frame = seal(&after, ObjectKind::Chunk, b"kept");

@@ -109,7 +109,7 @@ fn drawn() -> BTreeMap<&'static str, Vec<u8>> {
     let (identity, random) = (identity(), SeededRandom::new(8));
     let membership = Membership::fold(&genesis(), &[]).unwrap();
     let parent = EpochSecret::from_bytes([10; 32]);
-    let parents = [(EpochId::new([11; 32]), &parent)];
+    let parents = [(EpochId::new([11; 32]), Some(&parent))];
     let (record, _) = EpochRecord::mint(&identity, &membership, &parents, &random).unwrap();
     let secret = EpochSecret::from_bytes([4; 32]);
     let (scope, epoch) = (ScopeId::new([2; 32]), EpochId::new([3; 32]));
