@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use crypt::ObjectKind;
+use crypt::{EpochKeys, ObjectKind, Unsealed};
 use model::{ObjectId, Vertex};
 use store::Location;
 use store::bundle::items;
@@ -15,19 +15,19 @@ use crate::error::Error;
 const BUNDLES_MAX: usize = 32;
 
 /// Unsealed bundles by place, the latest first.
-pub(crate) struct BundleCache(Mutex<VecDeque<(Location, Arc<Vec<u8>>)>>);
+pub(crate) struct BundleCache(Mutex<VecDeque<(Location, Arc<Unsealed>)>>);
 
 impl BundleCache {
     pub(crate) const fn new() -> Self {
         Self(Mutex::new(VecDeque::new()))
     }
 
-    fn find(&self, place: &Location) -> Option<Arc<Vec<u8>>> {
+    fn find(&self, place: &Location) -> Option<Arc<Unsealed>> {
         let held = lock(&self.0);
         held.iter().find(|(at, _)| at == place).map(|(_, bundle)| Arc::clone(bundle))
     }
 
-    fn keep(&self, place: Location, bundle: Arc<Vec<u8>>) {
+    fn keep(&self, place: Location, bundle: Arc<Unsealed>) {
         let mut held = lock(&self.0);
         held.truncate(BUNDLES_MAX - 1);
         held.push_front((place, bundle));
@@ -52,24 +52,25 @@ impl Engine {
                 bundle
             }
         };
-        let found = items(&bundle).ok().and_then(|items| items.get(usize::from(item)).copied());
+        let found =
+            items(&bundle.plain).ok().and_then(|items| items.get(usize::from(item)).copied());
         match found {
             Some((kind, bytes))
-                if kind == location.kind && self.id_of(kind, bytes) == Some(*id) =>
+                if kind == location.kind && id_of(&bundle.keys, kind, bytes) == Some(*id) =>
             {
                 Ok(bytes.to_vec())
             }
             _ => Err(self.damaged(location)),
         }
     }
+}
 
-    /// The id that follows from an item's bytes.
-    fn id_of(&self, kind: ObjectKind, bytes: &[u8]) -> Option<ObjectId> {
-        Some(match kind {
-            ObjectKind::Chunk => self.keys.chunk_hash(bytes).into(),
-            ObjectKind::List => self.keys.list_hash(bytes).into(),
-            ObjectKind::Vertex => Vertex::hash_of(bytes).into(),
-            _ => return None,
-        })
-    }
+/// The id that follows from an item's bytes, by the keys its bundle was sealed with.
+fn id_of(keys: &EpochKeys, kind: ObjectKind, bytes: &[u8]) -> Option<ObjectId> {
+    Some(match kind {
+        ObjectKind::Chunk => keys.chunk_hash(bytes).into(),
+        ObjectKind::List => keys.list_hash(bytes).into(),
+        ObjectKind::Vertex => Vertex::hash_of(bytes).into(),
+        _ => return None,
+    })
 }

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crypt::{CompressionPolicy, EpochKeys, ObjectKind, Opener, Random, Sealer};
+use crypt::{CompressionPolicy, EpochKeys, ObjectKind, Opener, Random, Sealer, Unsealed};
 use model::{Chunker, Name, ObjectId, UserId, Vertex, VertexHash};
 use store::{Location, Position, Problem, Store, StoreError};
 
@@ -99,9 +99,16 @@ impl Engine {
             self.flush_pending()?;
             found = self.store.locate_any(id)?;
         }
-        match found {
-            Some(location) if location.kind == kind => self.unsealed(id, &location).map(Some),
-            _ => Ok(None),
+        let Some(location) = found.filter(|location| location.kind == kind) else {
+            return Ok(None);
+        };
+        match self.unsealed(id, &location) {
+            // Its block was sealed anew between the two looks.
+            Err(Error::Store(StoreError::Missing { .. })) => match self.store.locate_any(id)? {
+                Some(moved) if moved != location => self.unsealed(id, &moved).map(Some),
+                _ => self.unsealed(id, &location).map(Some),
+            },
+            result => result.map(Some),
         }
     }
 
@@ -109,10 +116,10 @@ impl Engine {
         if let Some(item) = location.item {
             return self.bundled(id, location, item);
         }
-        let plain = self.unsealed_frame(location, |header_id, kind| {
+        let opened = self.unsealed_frame(location, |header_id, kind| {
             header_id == *id && kind == location.kind
         })?;
-        Ok(plain)
+        Ok(opened.plain)
     }
 
     /// Reads and unseals the frame at `location`, whose header must satisfy `is_wanted`.
@@ -120,13 +127,13 @@ impl Engine {
         &self,
         location: &Location,
         is_wanted: impl FnOnce(ObjectId, ObjectKind) -> bool,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Unsealed, Error> {
         let frame = self.store.read(location)?;
         let mut opener = self.openers.take(Opener::new);
-        let opened = self.keys.unseal(&frame, &mut opener);
+        let opened = self.store.unseal(&frame, &mut opener);
         self.openers.give(opener);
         match opened {
-            Ok((header, plain)) if is_wanted(header.obj, header.kind) => Ok(plain),
+            Ok(opened) if is_wanted(opened.header.obj, opened.header.kind) => Ok(opened),
             _ => Err(self.damaged(location)),
         }
     }

@@ -153,6 +153,17 @@ fn check_packed(
     Ok(())
 }
 
+/// The bytes of a packed block, every one of them verified.
+pub(crate) fn check_whole(inner: &Inner, number: BlockNumber) -> Result<Vec<u8>, StoreError> {
+    let block = PackedBlock::open(inner, number)?;
+    let keys = inner.keys_of(&block.header)?;
+    let entries = block.entries(&keys)?;
+    let mut buffers = Buffers::default();
+    read_block_into(&*inner.disk, &block.path, &mut buffers.file)?;
+    check_bytes(&block, &keys, &entries, &mut buffers)?;
+    Ok(buffers.file)
+}
+
 /// The root covers every byte; the batches must be whole; the index must name the frames there are.
 fn check_bytes(
     block: &PackedBlock,
@@ -299,14 +310,7 @@ fn read_plain(
     let path = inner.path_of(location.block);
     let bad = |problem| StoreError::corrupt(&path, location.place.offset.into(), problem);
     let frame = inner.read_frame(location.block, location.place)?;
-    let mut opened = None;
-    for keys in &inner.keys.epochs {
-        if let Ok((_, plain)) = keys.unseal(&frame, opener) {
-            opened = Some(plain);
-            break;
-        }
-    }
-    let plain = opened.ok_or_else(|| bad(Problem::Seal))?;
+    let plain = inner.keys.unseal(&frame, opener).map_err(|_| bad(Problem::Seal))?.plain;
     let Some(item) = location.item else { return Ok(plain) };
     let items = bundle::items(&plain).map_err(|error| bad(Problem::Format(error)))?;
     let item = items.get(usize::from(item)).ok_or_else(|| bad(Problem::Misplaced))?;

@@ -64,7 +64,7 @@ fn fresh_superblock(disk: &dyn Disk, random: &dyn Random) -> Result<Superblock, 
         incarnation: Incarnation::new(incarnation),
         folder: disk.identity(LOCK)?,
         next_block: BlockNumber(1),
-        index: None,
+        indexes: Vec::new(),
         clean: Some(Vec::new()),
     })
 }

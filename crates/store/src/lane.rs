@@ -14,6 +14,7 @@ use crate::index::Location;
 use crate::object::SealedObject;
 use crate::open_block::{FRAME_LEN_MAX, OpenBlock, ordinal_id};
 use crate::store::Inner;
+use crate::superblock::CleanEnd;
 
 /// Blocks that wait for their sync and rename at most; then appends wait.
 const PACKING_MAX: usize = 2;
@@ -42,6 +43,8 @@ pub(crate) struct Lane {
     /// Finished, waiting for sync and rename, oldest first.
     pub(crate) packing: VecDeque<OpenBlock>,
     pub(crate) frozen: Vec<Frozen>,
+    /// Open blocks of other chains, closed cleanly: theirs to go on with.
+    pub(crate) others: Vec<CleanEnd>,
     pub(crate) appended: u64,
     pub(crate) durable: u64,
     /// A sync is running: the open block stays where it is.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crypt::{EpochKeys, FRAME_PREFIX_LEN, ObjectHeader, ObjectKind, Opener};
 use model::BlockNumber;
+use model::hash::hash;
 
 use crate::block::{
     BlockHeader, HEADER_LEN, IndexEntry, Place, TAIL_LEN, TRAILER_LEN, Tail, Trailer, decode_index,
@@ -12,10 +13,12 @@ use crate::block::{
 use crate::disk::{Access, Caching, DiskFile};
 use crate::error::{Problem, StoreError, block_file};
 use crate::folder::{is_not_found, write_whole};
+use crate::lane::Frozen;
 use crate::object::SealedObject;
 use crate::open_block::{Packing, ordinal_id};
 use crate::scan::{FrameStream, Scan, entries, read_block, read_object};
 use crate::store::Inner;
+use crate::superblock::CleanEnd;
 
 impl Inner {
     /// Renames a synced, finished block into `blocks/`; false when it is in `open/` as before.
@@ -41,10 +44,27 @@ impl Inner {
 
     /// Keys that open the block, if they are at hand.
     pub(crate) fn keys_of(&self, header: &BlockHeader) -> Result<Arc<EpochKeys>, StoreError> {
-        self.keys
-            .epoch(header.scope, header.epoch, header.generation)
-            .map(Arc::clone)
-            .ok_or(StoreError::NoKeys)
+        self.keys.epoch(header.scope, header.epoch, header.generation).ok_or(StoreError::NoKeys)
+    }
+
+    /// Tells one set of held epochs from another.
+    pub(crate) fn held_epochs(&self) -> [u8; 32] {
+        let mut ids: Vec<_> =
+            self.keys.epochs.iter().map(|keys| *keys.epoch().as_bytes()).collect();
+        ids.sort_unstable();
+        hash("held-epochs", &[ids.as_flattened()])
+    }
+
+    /// Has the open blocks of other chains packed too, as far as they can be read.
+    pub(crate) fn freeze_others(&self) {
+        let covered = |number| self.coverage().open_upto(number) > 0;
+        let mut lane = self.lane();
+        let (readable, locked) = lane.others.drain(..).partition(|end| covered(end.number));
+        lane.others = locked;
+        let readable: Vec<CleanEnd> = readable;
+        let frozen =
+            readable.iter().map(|end| Frozen { number: end.number, durable: Some(end.end) });
+        lane.frozen.extend(frozen);
     }
 
     /// Packs every frozen file as it is.

@@ -8,17 +8,20 @@ use model::BlockNumber;
 use crate::block::{HEADER_LEN, Place, small};
 use crate::error::{Problem, StoreError, block_file};
 use crate::folder::{DAMAGED, blocks_in, is_not_found};
-use crate::index::{IndexMeta, LocalIndex};
+use crate::index::{IndexMeta, LocalIndex, Ranges};
 use crate::lane::Frozen;
 use crate::object::SealedObject;
 use crate::open_block::{OpenBlock, Resumed};
 use crate::packed::{PackedBlock, indexed_objects};
+use crate::released::Released;
 use crate::scan::{FrameStream, Scan, entries, read_block, read_object, whole_runs};
 use crate::store::Inner;
 use crate::superblock::{COPIES, CleanEnd};
 
 /// Objects re-appended at a time.
 const MOVE_BATCH: usize = 64;
+/// Open blocks of other chains that stay open; more are packed.
+const OTHERS_MAX: usize = 8;
 
 pub(crate) fn recover(inner: &Inner) -> Result<(), StoreError> {
     settle_folders(inner)?;
@@ -64,15 +67,18 @@ fn settle_folders(inner: &Inner) -> Result<(), StoreError> {
     for folder in ["", "records", "index", "blocks", "open"] {
         inner.disk.sync_dir(folder)?;
     }
-    Ok(())
+    match inner.disk.sync_dir(&inner.index_owner.dir()) {
+        Err(error) if !is_not_found(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Opens the checkpoint the superblock names; a damaged or missing one is built anew from blocks.
 fn open_index(inner: &Inner) -> Result<(), StoreError> {
-    let checkpoint = inner.superblock().index;
+    let checkpoint = inner.superblock().index_of(inner.index_owner);
     let Some(checkpoint) = checkpoint.filter(|_| !inner.options.rebuild) else { return Ok(()) };
     let opened = LocalIndex::open(
-        inner.disk.clone(),
+        (inner.disk.clone(), &inner.index_owner.dir()),
         inner.keys.local.clone(),
         inner.options.memory_bytes,
         checkpoint,
@@ -94,14 +100,21 @@ fn find_missing(
     open: &[(BlockNumber, u64)],
 ) -> Result<(), StoreError> {
     let coverage = inner.coverage().clone();
+    let mut released = None;
     let is_open = |number: u64| open.iter().any(|(open, _)| open.0 == number);
-    for (first, last) in coverage.packed {
+    for (first, last) in coverage.packed.iter().chain(coverage.locked.iter()) {
         let mut at = present.partition_point(|number| number.0 < first);
         for number in first..=last {
             if present.get(at).is_some_and(|present| present.0 == number) {
                 at += 1;
             } else if !is_open(number) {
                 let number = BlockNumber(number);
+                if released_of(inner, &mut released)?.contains(number) {
+                    let mut coverage = inner.coverage();
+                    coverage.packed.remove(number);
+                    coverage.locked.remove(number);
+                    continue;
+                }
                 inner.distrust(number);
                 inner.note_damage(block_file("blocks", number), "missing");
             }
@@ -127,14 +140,39 @@ fn find_missing(
     Ok(())
 }
 
+/// What was released, read once and only when something is gone.
+fn released_of<'a>(
+    inner: &Inner,
+    released: &'a mut Option<Released>,
+) -> Result<&'a Released, StoreError> {
+    let found = match released.take() {
+        Some(found) => found,
+        None => Released::read(&*inner.disk)?,
+    };
+    Ok(released.insert(found))
+}
+
 /// Folds packed blocks that the checkpoint does not cover.
 fn replay_packed(inner: &Inner, present: &[BlockNumber]) -> Result<(), StoreError> {
+    let held = inner.held_epochs();
+    {
+        let mut coverage = inner.coverage();
+        if coverage.held != held {
+            coverage.held = held;
+            coverage.locked = Ranges::default();
+        }
+    }
     for number in present {
-        if inner.coverage().covers(*number) {
+        let is_known = {
+            let coverage = inner.coverage();
+            coverage.packed.contains(*number) || coverage.locked.contains(*number)
+        };
+        if is_known {
             continue;
         }
         match replay_block(inner, *number) {
-            Ok(()) | Err(StoreError::NoKeys) => {}
+            Ok(()) => {}
+            Err(StoreError::NoKeys) => inner.coverage().locked.insert(*number),
             Err(error @ (StoreError::Corrupt { .. } | StoreError::Missing { .. })) => {
                 // The rest of the store stays readable; the block is named, by check as well.
                 inner.distrust(*number);
@@ -174,9 +212,9 @@ fn salvage(inner: &Inner, bytes: &[u8]) -> Vec<(Place, SealedObject)> {
     let mut objects = Vec::new();
     for run in whole_runs(bytes) {
         let stream = FrameStream::new(bytes, &run);
-        for keys in &inner.keys.epochs {
-            stream.salvage(keys, |place, header, frame| {
-                let object = read_object(keys, &mut opener, header, frame);
+        for keys in inner.keys.pairs() {
+            stream.salvage(&keys, |place, header, frame| {
+                let object = read_object(&keys, &mut opener, header, frame);
                 let is_whole = object.is_ok();
                 if header.kind != ObjectKind::Pad {
                     objects.extend(object.ok().map(|object| (place, object)));
@@ -229,6 +267,14 @@ fn check_clean(
     Ok(())
 }
 
+/// Whether a file of `open/` is left for its writer to go on with, as opposed to being packed: it is of
+/// another chain and of the epoch that is written under now.
+fn is_others(inner: &Inner, scan: &Scan) -> bool {
+    scan.header.chain != inner.chain
+        && scan.header.epoch == inner.writer.keys.epoch()
+        && inner.lane().others.len() < OTHERS_MAX
+}
+
 /// Reads one file of `open/`. Returns objects that must be made durable again before anything is
 /// served.
 fn recover_open(
@@ -253,7 +299,10 @@ fn recover_open(
     let keys = match inner.keys_of(&scan.header) {
         Ok(keys) => keys,
         // Another identity's: left for it.
-        Err(StoreError::NoKeys) => return Ok(Vec::new()),
+        Err(StoreError::NoKeys) => {
+            inner.lane().others.extend(clean);
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(error),
     };
     let ended = clean.is_none_or(|clean| {
@@ -280,9 +329,14 @@ fn recover_open(
         .is_some_and(|clean| clean.end == scan.end && bytes.len() == scan.end as usize)
         && scan.header.chain == inner.chain
         && scan.header.epoch == inner.writer.keys.epoch()
+        && scan.header.generation == inner.writer.keys.generation()
         && inner.lane().open.is_none();
     if goes_on {
         resume(inner, &path, &scan, &bytes, &stream)?;
+        return Ok(Vec::new());
+    }
+    if let Some(clean) = clean.filter(|_| is_others(inner, &scan)) {
+        inner.lane().others.push(*clean);
         return Ok(Vec::new());
     }
     inner.lane().frozen.push(Frozen { number, durable: Some(durable) });
@@ -370,9 +424,9 @@ fn move_objects(inner: &Inner, objects: Vec<SealedObject>) -> Result<(), StoreEr
 /// # Errors
 /// The index is the one before. If parts of the new one are on disk already, the store is read-only.
 pub(crate) fn rebuild(inner: &Inner) -> Result<(), StoreError> {
-    let named = inner.superblock().index;
+    let named = inner.superblock().index_of(inner.index_owner);
     let empty = LocalIndex::empty(
-        inner.disk.clone(),
+        (inner.disk.clone(), &inner.index_owner.dir()),
         inner.keys.local.clone(),
         inner.options.memory_bytes,
         named.map_or(0, |(generation, _)| generation),
@@ -383,7 +437,7 @@ pub(crate) fn rebuild(inner: &Inner) -> Result<(), StoreError> {
     if filled.is_err() {
         before.stage_all_of(&inner.index());
         inner.set_index(before, coverage);
-        inner.lane().is_read_only |= inner.superblock().index != named;
+        inner.lane().is_read_only |= inner.superblock().index_of(inner.index_owner) != named;
     }
     filled
 }
@@ -396,7 +450,9 @@ fn refold(inner: &Inner) -> Result<(), StoreError> {
     let open: Vec<(BlockNumber, Option<u32>)> = {
         let lane = inner.lane();
         let frozen = lane.frozen.iter().map(|frozen| (frozen.number, frozen.durable));
+        let others = lane.others.iter().map(|other| (other.number, Some(other.end)));
         frozen
+            .chain(others)
             .chain(lane.open.iter().map(|open| (open.header.number, Some(open.durable))))
             .collect()
     };
@@ -408,7 +464,10 @@ fn refold(inner: &Inner) -> Result<(), StoreError> {
             bytes => bytes?,
         };
         let Some(scan) = Scan::new(&path, number, &bytes)? else { continue };
-        let keys = inner.keys_of(&scan.header)?;
+        let keys = match inner.keys_of(&scan.header) {
+            Err(StoreError::NoKeys) => continue,
+            keys => keys?,
+        };
         let durable = durable.unwrap_or(scan.end);
         if durable > scan.end {
             let problem = Problem::BatchLost { len: (durable - scan.end).into() };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use crypt::{EpochKeys, Random, StoreKeys};
+use crypt::{CryptError, EpochKeys, Opener, Random, StoreKeys, Unsealed};
 use model::hash::hash;
 use model::{
     BlockNonce, BlockNumber, ChainId, GroupId, Incarnation, Name, ObjectId, UserId, VertexHash,
@@ -20,7 +20,7 @@ use crate::lane::{Lane, Position, SealContext};
 use crate::object::SealedObject;
 use crate::packer;
 use crate::recovery;
-use crate::superblock::{CleanEnd, Superblock};
+use crate::superblock::{CLEAN_ENDS_MAX, CleanEnd, IndexOwner, Superblock};
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) keys: StoreKeys,
     pub(crate) writer: Writer,
     pub(crate) chain: ChainId,
+    pub(crate) index_owner: IndexOwner,
     pub(crate) options: StoreOptions,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) lane: Mutex<Lane>,
@@ -131,6 +132,24 @@ impl Store {
         random: Arc<dyn Random>,
     ) -> Result<Self, StoreError> {
         let lock = folder::lock(&*disk)?;
+        Self::open_locked(lock, disk, keys, writer, options, random)
+    }
+
+    /// The lock that one process holds while it has the store open, or changes its records.
+    pub fn lock(disk: &dyn Disk) -> Result<Box<dyn DiskLock>, StoreError> {
+        folder::lock(disk)
+    }
+
+    /// Like [`Self::open`], under a lock that is held already.
+    #[expect(clippy::too_many_arguments, reason = "all that a store is opened with")]
+    pub fn open_locked(
+        lock: Box<dyn DiskLock>,
+        disk: Arc<dyn Disk>,
+        keys: StoreKeys,
+        writer: Writer,
+        options: StoreOptions,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, StoreError> {
         folder::check_format(&*disk)?;
         let mut superblock = folder::superblock(&*disk, &*random)?;
         let identity = disk.identity(folder::LOCK)?;
@@ -142,9 +161,10 @@ impl Store {
             superblock.folder = identity;
         }
         let chain = chain_id(&writer, &superblock.incarnation);
-        let generation = superblock.index.map_or(0, |(generation, _)| generation);
+        let index_owner = IndexOwner::new(writer.keys.scope(), writer.user);
+        let generation = superblock.index_of(index_owner).map_or(0, |(generation, _)| generation);
         let index = LocalIndex::empty(
-            Arc::clone(&disk),
+            (Arc::clone(&disk), &index_owner.dir()),
             keys.local.clone(),
             options.memory_bytes,
             generation,
@@ -154,6 +174,7 @@ impl Store {
             keys,
             writer,
             chain,
+            index_owner,
             options,
             random,
             lane: Mutex::default(),
@@ -236,6 +257,11 @@ impl Store {
         self.inner.path_of(location.block)
     }
 
+    /// Unseals a frame that [`Self::read`] gave, of whatever epoch.
+    pub fn unseal(&self, frame: &[u8], opener: &mut Opener) -> Result<Unsealed, CryptError> {
+        self.inner.keys.unseal(frame, opener)
+    }
+
     /// Tells that what a location holds did not unseal: its block is not deduplicated against.
     pub fn distrust(&self, location: &Location) {
         self.inner.distrust(location.block);
@@ -300,7 +326,8 @@ impl Store {
         self.inner.index().remember(entries);
     }
 
-    /// Packs the open block and everything that waits.
+    /// Packs the open block and everything that waits, open blocks of other chains included where their
+    /// keys are held.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.inner.drain()?;
         {
@@ -311,6 +338,7 @@ impl Store {
             }
         }
         self.inner.drain()?;
+        self.inner.freeze_others();
         self.inner.pack_frozen()?;
         self.inner.checkpoint()
     }
@@ -411,7 +439,7 @@ impl Inner {
 
     pub(crate) fn cover_packed(&self, number: BlockNumber) {
         let mut coverage = self.coverage();
-        coverage.cover(number);
+        coverage.packed.insert(number);
         coverage.open.retain(|(open, _)| *open != number);
         drop(coverage);
         let len = model::limit::BLOCK_LEN_MAX as u64;
@@ -452,7 +480,7 @@ impl Inner {
     fn name_index(&self, published: (u64, crate::runs::ManifestRoot)) -> Result<(), StoreError> {
         let mut superblock = self.superblock();
         superblock.generation += 1;
-        superblock.index = Some(published);
+        superblock.name_index(self.index_owner, published);
         superblock.write(&*self.disk)?;
         drop(superblock);
         self.index().retire(published.0)
@@ -498,6 +526,8 @@ impl Inner {
                 end: open.written,
                 previous: open.previous,
             })
+            .chain(lane.others.iter().copied())
+            .take(CLEAN_ENDS_MAX)
             .collect();
         let mut superblock = self.superblock();
         superblock.generation += 1;

@@ -4,7 +4,7 @@
 
 use model::codec::{Reader, Writer};
 use model::hash::hash;
-use model::{BlockNumber, FormatError, Incarnation, StoreId};
+use model::{BlockNumber, FormatError, Incarnation, ScopeId, StoreId, UserId};
 
 use crate::disk::{Access, Caching, Disk, DiskError, FileIdentity};
 use crate::error::StoreError;
@@ -20,7 +20,36 @@ const CHECK_LEN: usize = 32;
 /// Copies, one file each.
 pub(crate) const COPIES: u64 = 4;
 /// Open blocks a clean close leaves at most.
-const CLEAN_ENDS_MAX: usize = 16;
+pub(crate) const CLEAN_ENDS_MAX: usize = 16;
+
+/// Indexes that a superblock names at most; of more the one used longest ago is forgotten and made
+/// anew when it is wanted.
+pub(crate) const INDEXES_MAX: usize = 32;
+
+/// Whose index it is: of one identity in one scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IndexOwner([u8; 16]);
+
+impl IndexOwner {
+    pub(crate) fn new(scope: ScopeId, user: UserId) -> Self {
+        let digest = hash("index-owner", &[scope.as_bytes(), user.as_bytes()]);
+        Self(*digest.first_chunk().expect("32 bytes hold 16"))
+    }
+
+    /// The folder its files lie in.
+    pub(crate) fn dir(self) -> String {
+        let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("index/{hex}")
+    }
+}
+
+/// The last checkpoint of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IndexPointer {
+    pub(crate) owner: IndexOwner,
+    pub(crate) generation: u64,
+    pub(crate) root: ManifestRoot,
+}
 
 /// Where an open block ends after a clean close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,23 +69,41 @@ pub(crate) struct Superblock {
     pub(crate) folder: FileIdentity,
     /// Greater than every block number ever used.
     pub(crate) next_block: BlockNumber,
-    /// Manifest generation and root of the last checkpoint.
-    pub(crate) index: Option<(u64, ManifestRoot)>,
+    /// The last checkpoints, the one written last first.
+    pub(crate) indexes: Vec<IndexPointer>,
     /// Present after a clean close: the open blocks and where they end.
     pub(crate) clean: Option<Vec<CleanEnd>>,
 }
 
 impl Superblock {
+    /// The checkpoint of `owner`'s index.
+    pub(crate) fn index_of(&self, owner: IndexOwner) -> Option<(u64, ManifestRoot)> {
+        let pointer = self.indexes.iter().find(|pointer| pointer.owner == owner)?;
+        Some((pointer.generation, pointer.root))
+    }
+
+    /// Names a new checkpoint of `owner`'s index.
+    pub(crate) fn name_index(
+        &mut self,
+        owner: IndexOwner,
+        (generation, root): (u64, ManifestRoot),
+    ) {
+        self.indexes.retain(|pointer| pointer.owner != owner);
+        self.indexes.insert(0, IndexPointer { owner, generation, root });
+        self.indexes.truncate(INDEXES_MAX);
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::over(Vec::with_capacity(LEN));
         out.raw(&MAGIC).u32(FORMAT).u64(self.generation).raw(self.store_id.as_bytes());
         out.raw(self.incarnation.as_bytes()).u64(self.folder.inode);
         out.raw(&self.folder.birth_ns.to_le_bytes()).raw(&self.folder.machine);
         out.u64(self.next_block.0);
-        match &self.index {
-            None => out.u8(0),
-            Some((generation, root)) => out.u8(1).u64(*generation).raw(&root.0),
-        };
+        assert!(self.indexes.len() <= INDEXES_MAX, "a superblock names few indexes");
+        out.var(self.indexes.len() as u64);
+        for IndexPointer { owner, generation, root } in &self.indexes {
+            out.raw(&owner.0).u64(*generation).raw(&root.0);
+        }
         match &self.clean {
             None => {
                 out.u8(0);
@@ -100,7 +147,7 @@ impl Superblock {
                 machine: reader.array()?,
             },
             next_block: BlockNumber(reader.u64()?),
-            index: decode_index(&mut reader)?,
+            indexes: decode_indexes(&mut reader)?,
             clean: decode_clean(&mut reader)?,
         };
         Ok(superblock)
@@ -174,12 +221,17 @@ fn copy_path(copy: u64) -> String {
     format!("super.{copy}")
 }
 
-fn decode_index(reader: &mut Reader<'_>) -> Result<Option<(u64, ManifestRoot)>, FormatError> {
-    match reader.u8()? {
-        0 => Ok(None),
-        1 => Ok(Some((reader.u64()?, ManifestRoot(reader.array()?)))),
-        value => Err(FormatError::Unknown { noun: NOUN, value: value.into() }),
+fn decode_indexes(reader: &mut Reader<'_>) -> Result<Vec<IndexPointer>, FormatError> {
+    let count = reader.count(INDEXES_MAX)?;
+    let mut indexes = Vec::with_capacity(count);
+    for _ in 0..count {
+        indexes.push(IndexPointer {
+            owner: IndexOwner(reader.array()?),
+            generation: reader.u64()?,
+            root: ManifestRoot(reader.array()?),
+        });
     }
+    Ok(indexes)
 }
 
 fn decode_clean(reader: &mut Reader<'_>) -> Result<Option<Vec<CleanEnd>>, FormatError> {

@@ -10,7 +10,7 @@ use model::hash::hash;
 use model::limit::{BATCH_LEN_MAX, BLOCK_LEN_MAX, BUNDLE_LEN_MAX, CELL_LEN};
 use model::{
     BlockNonce, BlockNumber, BlockRoot, ChainId, EpochId, FormatError, Incarnation, ObjectId,
-    ScopeId, StoreId,
+    ScopeId, StoreId, UserId,
 };
 
 use crate::batch::{BatchHeader, body_hash};
@@ -18,7 +18,7 @@ use crate::block::{BlockHeader, IndexEntry, Place, Tail, Trailer, decode_index, 
 use crate::bundle;
 use crate::disk::FileIdentity;
 use crate::runs::ManifestRoot;
-use crate::superblock::{CleanEnd, Superblock};
+use crate::superblock::{CleanEnd, INDEXES_MAX, IndexOwner, IndexPointer, Superblock};
 
 const VECTORS: &str = include_str!("../testdata/v1.txt");
 
@@ -137,15 +137,20 @@ fn superblock() -> Superblock {
         incarnation: Incarnation::new([2; 16]),
         folder: FileIdentity { inode: 3, birth_ns: -4, machine: [5; 16] },
         next_block: BlockNumber(6),
-        index: None,
+        indexes: Vec::new(),
         clean: None,
     }
+}
+
+fn pointer(user: u8, generation: u64) -> IndexPointer {
+    let owner = IndexOwner::new(ScopeId::new([0x5c; 32]), UserId::new([user; 32]));
+    IndexPointer { owner, generation, root: ManifestRoot([8; 32]) }
 }
 
 fn clean_superblock() -> Superblock {
     let end = |n| CleanEnd { number: BlockNumber(n), end: 4544, previous: [9; 32] };
     Superblock {
-        index: Some((2, ManifestRoot([8; 32]))),
+        indexes: vec![pointer(0x0c, 2), pointer(0x0d, 1)],
         clean: Some(vec![end(4), end(5)]),
         ..superblock()
     }
@@ -252,7 +257,7 @@ fn refused_lists() -> Vec<(&'static str, Vec<u8>)> {
         ("index.empty", Vec::new()),
         ("index.version", patched(one.clone(), 0, &[2])),
         ("index.more-than-there-is", patched(one.clone(), 1, &[2])),
-        ("index.kind", patched(one.clone(), 34, &[8])),
+        ("index.kind", patched(one.clone(), 34, &[9])),
         ("index.trailing", [one.as_slice(), &[0]].concat()),
         ("index.past-the-block", encode_index(&[past])),
         ("index.gap-behind-the-frame", encode_index(&[gap])),
@@ -272,9 +277,9 @@ fn refused_superblocks() -> Vec<(&'static str, Vec<u8>)> {
         ("superblock.format", page(8, &[2])),
         ("superblock.check", patched(clean_superblock().encode(), 4000, &[1])),
         ("superblock.cut", clean_superblock().encode()[..100].to_vec()),
-        ("superblock.index-tag", page(index_at, &[2])),
-        ("superblock.clean-tag", page(index_at + 41, &[2])),
-        ("superblock.open-blocks-over-the-limit", page(index_at + 42, &[17])),
+        ("superblock.indexes-over-the-limit", page(index_at, &[33])),
+        ("superblock.clean-tag", page(index_at + 113, &[2])),
+        ("superblock.open-blocks-over-the-limit", page(index_at + 114, &[17])),
     ]
 }
 
@@ -347,7 +352,8 @@ fn limits_hold_at_the_limit_and_one_past_it() {
     assert!(index(0, Some(u16::MAX), 0).is_err());
     assert!(index(0, None, (16 << 20) + 1).is_err());
     let end = CleanEnd { number: BlockNumber(1), end: 1, previous: [0; 32] };
-    let full = Superblock { clean: Some(vec![end; 16]), ..clean_superblock() };
+    let indexes = vec![pointer(1, 1); INDEXES_MAX];
+    let full = Superblock { clean: Some(vec![end; 16]), indexes, ..clean_superblock() };
     assert_eq!(Superblock::decode(&full.encode()), Ok(full));
     let longest = Tail { len: BLOCK_LEN_MAX as u64, ..tail() };
     assert_eq!(Tail::decode(&longest.encode()), Ok(longest));

@@ -243,14 +243,26 @@ fn write_whole(disk: &dyn Disk, path: &str, bytes: &[u8]) {
 
 fn files(disk: &dyn Disk) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for dir in ["", "open/", "blocks/", "records/", "index/", "tmp/"] {
-        let entries = disk.list(dir.trim_end_matches('/')).unwrap_or_default();
-        for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
+    let mut dirs = vec![String::new()];
+    while let Some(dir) = dirs.pop() {
+        for entry in disk.list(dir.trim_end_matches('/')).unwrap_or_default() {
             let path = format!("{dir}{}", entry.name);
-            files.insert(path.clone(), read_whole(disk, &path));
+            if entry.is_dir {
+                dirs.push(format!("{path}/"));
+            } else {
+                files.insert(path.clone(), read_whole(disk, &path));
+            }
         }
     }
     files
+}
+
+fn write_all(disk: &dyn Disk, files: &BTreeMap<String, Vec<u8>>) {
+    for (path, bytes) in files {
+        let (dir, _) = path.rsplit_once('/').unwrap_or_default();
+        disk.make_dir(dir).unwrap();
+        write_whole(disk, path, bytes);
+    }
 }
 
 /// The committed store on a disk of its own, as `change` leaves it.
@@ -259,7 +271,7 @@ fn golden(change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>)) -> Arc<dyn Disk> 
     change(&mut files);
     let disk = SimDisk::new(1);
     FOLDERS.iter().for_each(|dir| disk.make_dir(dir).unwrap());
-    files.iter().for_each(|(path, bytes)| write_whole(&disk, path, bytes));
+    write_all(&disk, &files);
     Arc::new(disk)
 }
 
@@ -431,7 +443,7 @@ fn write_testdata() {
     let disk = content.put(|store| compressed(store, &content.text));
     let folder = testdata(true, GOLDEN);
     FOLDERS.iter().for_each(|dir| folder.make_dir(dir).unwrap());
-    files(&*disk).iter().for_each(|(path, bytes)| write_whole(&folder, path, bytes));
+    write_all(&folder, &files(&*disk));
     let example = example();
     write_whole(&testdata(true, "."), EXAMPLE, &example);
     println!("{}", dump(&example));

@@ -21,7 +21,7 @@ use model::{GroupId, Name, ObjectId, VertexHash};
 pub(crate) use fold::Changes;
 pub use head::{HEADS_MAX, HeadEntry};
 pub use location::Location;
-pub(crate) use meta::{Counts, IndexMeta};
+pub(crate) use meta::{Counts, IndexMeta, Ranges};
 
 use crate::disk::Disk;
 use crate::error::StoreError;
@@ -47,7 +47,7 @@ struct Memory {
     staged: HashMap<ObjectId, Location>,
 }
 
-/// The index of one identity.
+/// The index of one identity in one scope.
 pub(crate) struct LocalIndex {
     runs: Runs,
     memory: RwLock<Memory>,
@@ -78,27 +78,28 @@ fn malformed(error: model::FormatError) -> StoreError {
 }
 
 impl LocalIndex {
-    /// An index without entries; `after` is the last generation that the superblock knows.
+    /// An index without entries in the folder `dir`; `after` is the last generation that the superblock
+    /// knows.
     pub(crate) fn empty(
-        disk: Arc<dyn Disk>,
+        (disk, dir): (Arc<dyn Disk>, &str),
         local: HashKey,
         cache_bytes: usize,
         after: u64,
     ) -> Self {
-        let runs = Runs::empty_after(disk, "index", local, RunsOptions { cache_bytes }, after);
+        let runs = Runs::empty_after(disk, dir, local, RunsOptions { cache_bytes }, after);
         Self { runs, memory: RwLock::default(), counts: Mutex::default() }
     }
 
     /// The checkpoint that the superblock names.
     pub(crate) fn open(
-        disk: Arc<dyn Disk>,
+        (disk, dir): (Arc<dyn Disk>, &str),
         local: HashKey,
         cache_bytes: usize,
         checkpoint: (u64, ManifestRoot),
     ) -> Result<(Self, IndexMeta), StoreError> {
         let options = RunsOptions { cache_bytes };
         let (runs, meta) =
-            Runs::open(disk, "index", local, options, checkpoint).map_err(index_error)?;
+            Runs::open(disk, dir, local, options, checkpoint).map_err(index_error)?;
         let meta = IndexMeta::decode(&meta).map_err(malformed)?;
         let counts = Mutex::new(meta.counts);
         Ok((Self { runs, memory: RwLock::default(), counts }, meta))

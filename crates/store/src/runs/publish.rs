@@ -175,7 +175,11 @@ impl Runs {
             return Ok(());
         }
         self.disk.make_dir(&self.dir)?;
-        self.disk.sync_dir(self.dir.rsplit_once('/').map_or("", |(parent, _)| parent))?;
+        let mut dir = self.dir.as_str();
+        while !dir.is_empty() {
+            dir = dir.rsplit_once('/').map_or("", |(parent, _)| parent);
+            self.disk.sync_dir(dir)?;
+        }
         self.is_dir_made.store(true, Ordering::Relaxed);
         Ok(())
     }
