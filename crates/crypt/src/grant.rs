@@ -1,50 +1,49 @@
 use model::codec::{Reader, Writer};
 use model::hash::hash;
-use model::{EpochId, FormatError, ScopeId, UserId};
+use model::{EpochId, FormatError, RecordId, ScopeId, UserId};
 use subtle::ConstantTimeEq;
 
 use crate::signature::read_suite;
-use crate::{
-    CryptError, EpochCore, EpochSecret, HybridSignature, Identity, MembershipLog, PublicIdentity,
-    Random, SUITE, Wrap,
-};
+use crate::{CryptError, EpochCore, EpochSecret, Identity, PublicIdentity, Random, SUITE, Wrap};
 
 const NOUN: &str = "grant record";
-const LABEL: &str = "grant";
+const MAC_LEN: usize = 32;
+
+/// Bytes of an encoded grant.
+pub const GRANT_LEN: usize = 1 + 3 * 32 + crate::WRAP_LEN + MAC_LEN;
 
 /// An epoch's secret wrapped for a reader who came after the epoch was minted.
 ///
-/// That it is well formed and signed says nothing about whether the reader counts: that is the
-/// membership log's to say.
+/// Whether the reader counts is the membership log's to say, whether the secret is the right one its
+/// commitment's. The MAC shows that the maker held the secret; a signature would cost three times the
+/// wrap and show no more (decision 0008).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantRecord {
     scope: ScopeId,
     epoch: EpochId,
     maker: UserId,
     wrap: Wrap,
-    signature: HybridSignature,
+    mac: [u8; MAC_LEN],
 }
 
 impl GrantRecord {
     /// Wraps `secret`, that of `epoch`, for `reader`.
-    #[expect(clippy::too_many_arguments, reason = "who gives what of where to whom")]
     pub fn new(
-        maker: &Identity,
-        scope: ScopeId,
-        epoch: EpochId,
+        maker: UserId,
+        (scope, epoch): (ScopeId, EpochId),
         secret: &EpochSecret,
         reader: &PublicIdentity,
         random: &dyn Random,
     ) -> Result<Self, CryptError> {
         let wrap = Wrap::of(scope, epoch, reader, secret, random)?;
-        let body = encode_body(scope, epoch, maker.user_id(), &wrap);
-        let signature = maker.sign(LABEL, &body);
-        Ok(Self { scope, epoch, maker: maker.user_id(), wrap, signature })
+        let mut record = Self { scope, epoch, maker, wrap, mac: [0; MAC_LEN] };
+        record.mac = record.mac_under(secret);
+        Ok(record)
     }
 
-    /// `H("grant", body)`.
-    pub fn id(&self) -> [u8; 32] {
-        hash(LABEL, &[&self.body()])
+    /// `H("grant", encoding)`.
+    pub fn id(&self) -> RecordId {
+        RecordId::new(hash("grant", &[&self.encode()]))
     }
 
     /// The scope.
@@ -62,13 +61,9 @@ impl GrantRecord {
         self.wrap.reader()
     }
 
-    /// Whether somebody who is or was a member made it.
-    pub fn verify(&self, log: &MembershipLog) -> Result<(), CryptError> {
-        let refused = CryptError::NotAuthorised { noun: NOUN };
-        if self.scope != log.scope() {
-            return Err(refused);
-        }
-        log.public(self.maker).ok_or(refused)?.verify(LABEL, &self.body(), &self.signature)
+    /// Whether somebody made it who held `secret`, that of its epoch.
+    pub fn is_genuine(&self, secret: &EpochSecret) -> bool {
+        self.mac_under(secret).ct_eq(&self.mac).into()
     }
 
     /// The secret, when it is for `identity` and that which `core` published.
@@ -77,20 +72,21 @@ impl GrantRecord {
             return Err(CryptError::NoKey { noun: NOUN });
         }
         let secret = self.wrap.unwrap(self.scope, self.epoch, identity)?;
-        if !bool::from(secret.commitment().ct_eq(&core.commitment)) {
+        let is_published = bool::from(secret.commitment().ct_eq(&core.commitment));
+        if !is_published || !self.is_genuine(&secret) {
             return Err(CryptError::Unseal);
         }
         Ok(secret)
     }
 
-    /// The encoding: suite 1, scope 32, epoch 32, maker 32, wrap, signature.
+    /// The encoding: suite 1, scope 32, epoch 32, maker 32, wrap, MAC 32.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::over(self.body());
-        writer.raw(&self.signature.encode());
+        writer.raw(&self.mac);
         writer.finish()
     }
 
-    /// Reads an encoding; [`Self::verify`] tells whether it holds.
+    /// Reads an encoding.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(NOUN, bytes);
         read_suite(&mut reader)?;
@@ -99,20 +95,20 @@ impl GrantRecord {
             epoch: EpochId::new(reader.array()?),
             maker: UserId::new(reader.array()?),
             wrap: Wrap::read(&mut reader)?,
-            signature: HybridSignature::read(&mut reader)?,
+            mac: reader.array()?,
         };
         reader.end()?;
         Ok(record)
     }
 
     fn body(&self) -> Vec<u8> {
-        encode_body(self.scope, self.epoch, self.maker, &self.wrap)
+        let mut writer = Writer::over(Vec::with_capacity(GRANT_LEN));
+        writer.u8(SUITE).raw(self.scope.as_bytes()).raw(self.epoch.as_bytes());
+        writer.raw(self.maker.as_bytes()).raw(&self.wrap.encode());
+        writer.finish()
     }
-}
 
-fn encode_body(scope: ScopeId, epoch: EpochId, maker: UserId, wrap: &Wrap) -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.u8(SUITE).raw(scope.as_bytes()).raw(epoch.as_bytes()).raw(maker.as_bytes());
-    writer.raw(&wrap.encode());
-    writer.finish()
+    fn mac_under(&self, secret: &EpochSecret) -> [u8; MAC_LEN] {
+        secret.key().sub("grant").keyed(&[&self.body()])
+    }
 }

@@ -73,7 +73,7 @@ impl Keyring {
                 None
             }
         });
-        let readers = opening.readers(record);
+        let readers = opening.readers(record, secret.as_ref());
         let parents = record.core().parents.clone();
         self.epochs.insert(id, Known { parents, depth, readers, secret });
     }
@@ -160,7 +160,7 @@ impl Keyring {
     /// Wraps every head that is held for each reader of `membership` who lacks it.
     pub fn grant_missing(
         &mut self,
-        identity: &Identity,
+        maker: UserId,
         membership: &Membership,
         random: &dyn Random,
     ) -> Result<Vec<GrantRecord>, CryptError> {
@@ -171,7 +171,7 @@ impl Keyring {
             let Some(secret) = &known.secret else { continue };
             for reader in membership.readers() {
                 if known.readers.insert(reader.user_id()) {
-                    made.push(GrantRecord::new(identity, scope, *id, secret, reader, random)?);
+                    made.push(GrantRecord::new(maker, (scope, *id), secret, reader, random)?);
                 }
             }
         }
@@ -226,9 +226,7 @@ impl Opening<'_> {
         let mut refused = None;
         let mine = self.grants.iter().filter(|grant| grant.epoch() == id && grant.reader() == user);
         for grant in mine {
-            let opened =
-                grant.verify(self.log).and_then(|()| grant.open(self.identity, record.core()));
-            match opened {
+            match grant.open(self.identity, record.core()) {
                 Ok(secret) => return Ok(Some(secret)),
                 Err(error) => refused = Some(error),
             }
@@ -236,12 +234,12 @@ impl Opening<'_> {
         refused.map_or(Ok(None), Err)
     }
 
-    /// Whoever the epoch was ever wrapped for. An unsigned grant does not count: it could only keep
-    /// writers from an epoch.
-    fn readers(&self, record: &EpochRecord) -> BTreeSet<UserId> {
+    /// Whoever the epoch was ever wrapped for. A forged grant does not count: it could only keep
+    /// writers from an epoch. Without its secret nobody writes under it, and nothing tells.
+    fn readers(&self, record: &EpochRecord, secret: Option<&EpochSecret>) -> BTreeSet<UserId> {
         let id = record.epoch_id();
         let granted = self.grants.iter().filter(|grant| grant.epoch() == id);
-        let holds = granted.filter(|grant| grant.verify(self.log).is_ok());
-        record.readers().chain(holds.map(GrantRecord::reader)).collect()
+        let genuine = granted.filter(|grant| secret.is_some_and(|secret| grant.is_genuine(secret)));
+        record.readers().chain(genuine.map(GrantRecord::reader)).collect()
     }
 }

@@ -37,7 +37,7 @@ pub use epoch::{EpochCore, EpochRecord};
 pub use epoch_keys::EpochKeys;
 pub use error::CryptError;
 pub use genesis::{Genesis, SignedGenesis};
-pub use grant::GrantRecord;
+pub use grant::{GRANT_LEN, GrantRecord};
 pub use identity::Identity;
 pub use keyring::Keyring;
 pub use member_record::{Change, MemberRecord, Pin, Rights, SignedRecord};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{Name, ObjectId};
-use store::{Affected, StoreStats};
+use store::{Affected, Resealed, StoreStats};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -13,6 +13,13 @@ impl Engine {
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.sync_all()?;
         Ok(self.store.flush()?)
+    }
+
+    /// Seals everything of older epochs anew under the epoch of today.
+    pub(crate) fn reseal(&self, progress: &dyn Progress) -> Result<Resealed, Error> {
+        self.check_may_write()?;
+        self.sync_all()?;
+        Ok(self.store.reseal(&mut |done, total| progress.on_progress(done, total))?)
     }
 
     pub(crate) fn close(&self) -> Result<(), Error> {
@@ -69,7 +76,8 @@ impl Engine {
             problem: damage.problem,
             names: Vec::new(),
         });
-        let findings = files.chain(findings_of(report.affected)).collect();
+        let records = self.findings.iter().cloned();
+        let findings = records.chain(files).chain(findings_of(report.affected)).collect();
         Ok(CheckReport {
             blocks: report.blocks,
             objects: report.objects,

@@ -51,6 +51,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Made, Error> {
         check_request(request)?;
+        self.check_may_write()?;
         let dry = request.dry_run.then(|| self.dry_runs.of(request.group));
         let taken = Intake::new(self, progress, dry).take_in(source)?;
         self.commit(request, taken, Follows::Winner)
@@ -216,6 +217,7 @@ pub(crate) struct Draft {
 impl Draft {
     /// The version, and its encoding to be sealed. Refuses what could not be read back.
     pub(crate) fn vertex(self, engine: &Engine) -> Result<(Version, Item), Error> {
+        engine.check_may_write()?;
         let depth = self.parents.iter().map(|parent| parent.depth).max();
         let after = self.parents.iter().map(|parent| parent.hlc.0).max();
         let wall = engine.clock.now_ns();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::{GroupId, Name, Vertex, VertexHash};
+use store::Resealed;
 
 use crate::batch::Batch;
 use crate::content::StoredContent;
@@ -150,6 +151,12 @@ impl Database {
     /// Packs the open blocks.
     pub fn flush(&self) -> Result<(), Error> {
         self.engine.flush()
+    }
+
+    /// Seals what was written under older epochs anew under the newest, so that who was removed from the
+    /// scope can no longer open it; the old blocks are removed. Ids and history stay.
+    pub fn reseal(&self, progress: &dyn Progress) -> Result<Resealed, Error> {
+        self.engine.reseal(progress)
     }
 
     /// What the store holds.

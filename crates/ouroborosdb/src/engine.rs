@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::feed::Feed;
 use crate::name_locks::NameLocks;
 use crate::pool::Pool;
+use crate::session::Finding;
 use crate::world::Clock;
 
 /// Contexts and buffers kept for the next caller.
@@ -23,6 +24,9 @@ const DEFERRED_NAMES_MAX: usize = 10_000;
 pub(crate) struct Engine {
     pub(crate) store: Store,
     pub(crate) keys: Arc<EpochKeys>,
+    may_write: bool,
+    /// What opening found wrong with records.
+    pub(crate) findings: Vec<Finding>,
     pub(crate) author: UserId,
     pub(crate) chunker: Chunker,
     pub(crate) random: Arc<dyn Random>,
@@ -54,6 +58,8 @@ struct Deferred {
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) keys: Arc<EpochKeys>,
+    pub(crate) may_write: bool,
+    pub(crate) findings: Vec<Finding>,
     pub(crate) author: UserId,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -62,11 +68,13 @@ pub(crate) struct Parts {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, keys, author, random, clock, threads } = parts;
+        let Parts { store, keys, may_write, findings, author, random, clock, threads } = parts;
         Self {
             store,
             chunker: Chunker::new(keys.gear_table()),
             keys,
+            may_write,
+            findings,
             author,
             random,
             clock,
@@ -82,6 +90,15 @@ impl Engine {
             feed: Arc::new(Feed::default()),
             deferred: Mutex::default(),
         }
+    }
+
+    /// Refuses who may only read.
+    pub(crate) fn check_may_write(&self) -> Result<(), Error> {
+        if self.may_write {
+            return Ok(());
+        }
+        let scope = self.keys.scope().to_string();
+        Err(Error::NotAllowed { what: "write", scope })
     }
 
     /// Runs `work` with a sealer.

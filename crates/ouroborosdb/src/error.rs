@@ -56,6 +56,35 @@ pub enum Error {
     /// Keys: wrong passphrase, damaged key file, unknown suite.
     #[error(transparent)]
     Crypt(#[from] crypt::CryptError),
+    /// The identity can read no scope of this store.
+    #[error("this identity can read nothing in this store")]
+    NoScope,
+    /// No scope that the identity can read is called so.
+    #[error("no such scope: {scope}")]
+    ScopeUnknown {
+        /// What was asked for.
+        scope: String,
+    },
+    /// Several scopes that the identity can read are called so.
+    #[error("several scopes are called {scope}")]
+    ScopeAmbiguous {
+        /// What was asked for.
+        scope: String,
+    },
+    /// The identity may not do this in the scope.
+    #[error("this identity may not {what} in the scope {scope}")]
+    NotAllowed {
+        /// What was asked.
+        what: &'static str,
+        /// Where.
+        scope: String,
+    },
+    /// Nobody of this name or id is a member.
+    #[error("no such member: {member}")]
+    MemberUnknown {
+        /// Who was asked for.
+        member: String,
+    },
     /// A key file that is missing, or readable by others.
     #[error("key file {path}: {problem}")]
     KeyFile {
@@ -78,11 +107,18 @@ impl Error {
     /// Which class of failure it is.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::NameUnknown { .. } | Self::HashUnknown { .. } => ErrorClass::NotFound,
-            Self::HashAmbiguous { .. } | Self::Argument(_) | Self::RangeOutside { .. } => {
-                ErrorClass::Usage
-            }
-            Self::HeadMoved { .. } | Self::KeyFile { .. } => ErrorClass::Refused,
+            Self::NameUnknown { .. }
+            | Self::HashUnknown { .. }
+            | Self::ScopeUnknown { .. }
+            | Self::MemberUnknown { .. } => ErrorClass::NotFound,
+            Self::HashAmbiguous { .. }
+            | Self::ScopeAmbiguous { .. }
+            | Self::Argument(_)
+            | Self::RangeOutside { .. } => ErrorClass::Usage,
+            Self::HeadMoved { .. }
+            | Self::KeyFile { .. }
+            | Self::NoScope
+            | Self::NotAllowed { .. } => ErrorClass::Refused,
             Self::Interrupted => ErrorClass::Interrupted,
             Self::Content(_) => ErrorClass::Unavailable,
             Self::Store(error) => class_of_store(error),

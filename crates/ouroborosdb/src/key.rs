@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crypt::key_file::{self, Argon2Cost, Source};
-use crypt::{Identity, OsRandom, Random, Root};
+use crypt::{Identity, OsRandom, PublicIdentity, Random, Root};
 use model::{ScopeId, UserId};
 use store::disk::{Access, Caching, Disk, DiskError, DiskLock};
 use store::folder_disk::FolderDisk;
@@ -177,6 +177,15 @@ pub fn rekey(
 ) -> Result<(), Error> {
     let place = KeyPlace::of_path(key_file, false)?;
     place.rekey(old, new, &OsRandom, &SystemClock)
+}
+
+/// The public half of the identity in `key_file`.
+pub fn public_identity(
+    key_file: &Path,
+    passphrase: Option<&Passphrase>,
+) -> Result<PublicIdentity, Error> {
+    let place = KeyPlace::of_path(key_file, false)?;
+    Ok(place.unlock(passphrase)?.identity.public().clone())
 }
 
 /// What the key file at `key_file` needs to be opened.

@@ -37,6 +37,9 @@ mod options;
 mod pipeline;
 mod pool;
 mod read_ahead;
+mod records;
+mod scope;
+mod scopes;
 mod session;
 mod watch;
 mod world;
@@ -45,13 +48,16 @@ pub use batch::{BATCH_PUTS_MAX, Batch};
 pub use content::StoredContent;
 pub use database::{Database, Names};
 pub use error::{Error, ErrorClass, KeyFileProblem};
-pub use key::{IdentitySummary, KeyFileKind, key_file_kind, rekey};
+pub use key::{IdentitySummary, KeyFileKind, key_file_kind, public_identity, rekey};
 pub use open::{Created, KEY_FILE};
 pub use options::{Options, Passphrase};
+pub use scope::HOME;
+pub use scopes::{Member, ScopeEntry, Scopes, Shared};
 pub use session::{
     Ack, At, Change, CheckReport, CheckRequest, ContentReader, Cursor, Finding, Head,
     NAMES_PAGE_MAX, NameEntry, NamesQuery, Progress, Put, PutRequest, Session, Silent, Stats,
     Version,
 };
+pub use store::Resealed;
 pub use watch::Watch;
 pub use world::{Clock, KeyPlace, SystemClock, World};

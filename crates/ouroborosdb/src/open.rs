@@ -10,19 +10,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crypt::{
-    EpochKeys, EpochRecord, Genesis, Identity, Membership, OsRandom, SignedGenesis, SignedRecord,
-    StoreKeys,
-};
-use model::{EpochId, ScopeId};
+use crypt::{Identity, OsRandom, StoreKeys};
+use model::ScopeId;
 use store::disk::{Disk, DiskLock};
 use store::folder_disk::FolderDisk;
-use store::{Problem, Store, StoreError, StoreOptions, Writer, read_records, write_record};
+use store::{Store, StoreError, StoreOptions, Writer};
 
 use crate::engine::{Engine, Parts};
 use crate::error::{Error, KeyFileProblem};
 use crate::key::{IdentitySummary, KeyFileKind, Unlocked, disk_error, fingerprint};
 use crate::options::Options;
+use crate::records::Records;
+use crate::scope::{Scope, chosen};
 use crate::world::{Clock, KeyPlace, SystemClock, World};
 
 /// The key file's name when it lies in the data folder.
@@ -84,36 +83,44 @@ pub(crate) fn real_world(path: &Path, options: &Options) -> Result<World, Error>
 pub(crate) fn open(world: World, options: &Options) -> Result<Opened, Error> {
     let made = if is_complete(&*world.disk)? { None } else { make(&world, options)? };
     let unlocked = world.key_file.unlock(options.passphrase.as_ref())?;
-    let keyring = keyring(&*world.disk, &unlocked.identity)?;
-    let World { disk, key_file, random, clock } = world;
-    let scope = keyring.writing.scope();
+    let lock = wait_while_busy(&*world.clock, options.wait, || Store::lock(&*world.disk))?;
+    Store::check_format(&*world.disk)?;
+    let scopes = Scope::all(&unlocked.identity, Records::read(&*world.disk)?)?;
+    let readable = scopes.iter().filter(|scope| scope.is_readable()).map(Scope::id).collect();
+    let mut scope = chosen(scopes, &unlocked.identity, &options.scope)?;
+    scope.prepare(&*world.disk, &unlocked.identity, &*world.random)?;
+    let (epochs, is_usable) = scope.keys()?;
+    let may_write = is_usable && scope.may_write(&unlocked.identity);
     let user = unlocked.identity.user_id();
-    let open = || {
-        let (nonce, _) = scope.as_bytes().split_first_chunk().expect("32 bytes hold 16");
-        let local = unlocked.identity.local_key(nonce);
-        let keys = StoreKeys { epochs: keyring.epochs.clone(), local };
-        let writer = Writer { user, keys: Arc::clone(&keyring.writing) };
+    let writing = epochs.first().cloned().expect("a readable scope has an epoch that opens");
+    let store = {
+        let id = scope.id();
+        let (nonce, _) = id.as_bytes().split_first_chunk().expect("32 bytes hold 16");
+        let keys = StoreKeys { epochs, local: unlocked.identity.local_key(nonce) };
+        let writer = Writer { user, keys: Arc::clone(&writing) };
         let store_options = StoreOptions {
             memory_bytes: options.memory_bytes,
             background: options.background,
             accept_damage: options.accept_damage,
             ..StoreOptions::default()
         };
-        Store::open(Arc::clone(&disk), keys, writer, store_options, Arc::clone(&random))
+        let (disk, random) = (Arc::clone(&world.disk), Arc::clone(&world.random));
+        Store::open_locked(lock, disk, keys, writer, store_options, random)?
     };
-    let store = wait_while_busy(&*clock, options.wait, open)?;
+    let World { key_file, random, clock, .. } = world;
     let summary = IdentitySummary {
         user,
         fingerprint: fingerprint(&user),
         key_file: key_file.path,
         kind: unlocked.kind,
-        scopes: vec![scope],
+        scopes: readable,
     };
-    let created = made.map(|key_file| Created { key_file, kind: unlocked.kind, scope });
+    let created = made.map(|key_file| Created { key_file, kind: unlocked.kind, scope: scope.id() });
     let threads = options.thread_count();
-    let keys = keyring.writing;
-    let engine = Engine::new(Parts { store, keys, author: user, random, clock, threads });
-    Ok(Opened { engine, created, summary })
+    let findings = scope.findings();
+    let parts =
+        Parts { store, keys: writing, may_write, findings, author: user, random, clock, threads };
+    Ok(Opened { engine: Engine::new(parts), created, summary })
 }
 
 /// True when making the store got to its last step.
@@ -129,10 +136,7 @@ fn make(world: &World, options: &Options) -> Result<Option<Option<String>>, Erro
         return Err(StoreError::NotAStore.into());
     }
     refuse_foreign_folder(world)?;
-    let lock = || match world.disk.lock(LOCK) {
-        Err(error) if error.source.kind() == ErrorKind::WouldBlock => Err(StoreError::Busy),
-        lock => Ok(lock?),
-    };
+    let lock = || Store::lock(&*world.disk);
     let held: Box<dyn DiskLock> = wait_while_busy(&*world.clock, options.wait, lock)?;
     if is_complete(&*world.disk)? {
         return Ok(None);
@@ -140,7 +144,7 @@ fn make(world: &World, options: &Options) -> Result<Option<Option<String>>, Erro
     ["records", "tmp"].iter().try_for_each(|dir| world.disk.make_dir(dir)).map_err(disk_error)?;
     let has_key = world.key_file.read()?.is_some();
     if !has_key {
-        if !read_records(&*world.disk)?.is_empty() {
+        if !Records::read(&*world.disk)?.scopes.is_empty() {
             let path = world.key_file.path.clone();
             return Err(Error::KeyFile { path, problem: KeyFileProblem::Missing });
         }
@@ -171,104 +175,16 @@ fn refuse_foreign_folder(world: &World) -> Result<(), Error> {
 /// Makes the genesis and the first epoch, unless an earlier try got that far.
 fn make_records(world: &World, identity: &Identity) -> Result<(), Error> {
     let records = Records::read(&*world.disk)?;
-    let genesis = match records.genesis {
-        Some(genesis) => genesis,
-        None => {
-            let admins = vec![identity.public().clone()];
-            let genesis = Genesis::new(admins, 1, &*world.random)?;
-            let scope = genesis.scope_id();
-            let signed = genesis.sign(&[identity]);
-            write_record(&*world.disk, &format!("genesis-{scope}"), &signed.encode())?;
-            signed
-        }
-    };
-    if records.epochs.is_empty() {
-        let membership = Membership::fold(genesis.verify()?, &records.members)?;
-        let (epoch, _) = EpochRecord::mint(identity, &membership, &[], &*world.random)?;
-        let name = format!("epoch-{}", epoch.epoch_id());
-        write_record(&*world.disk, &name, &epoch.encode())?;
+    let (disk, random) = (&*world.disk, &*world.random);
+    let mut scopes = Scope::all(identity, records)?;
+    if scopes.is_empty() {
+        scopes.push(Scope::create(disk, identity, random)?);
     }
-    Ok(())
-}
-
-/// The keys of every epoch, and those that are written with.
-struct Keyring {
-    epochs: Vec<Arc<EpochKeys>>,
-    writing: Arc<EpochKeys>,
-}
-
-fn keyring(disk: &dyn Disk, identity: &Identity) -> Result<Keyring, Error> {
-    let records = Records::read(disk)?;
-    let missing = |noun: &str| StoreError::Missing { file: format!("records/{noun}") };
-    let genesis = records.genesis.ok_or_else(|| missing("genesis"))?;
-    let membership = Membership::fold(genesis.verify()?, &records.members)?;
-    let scope = membership.scope();
-    let mut epochs = Vec::new();
-    for epoch in &records.epochs {
-        let secret = epoch.open(identity, &membership)?;
-        let id = epoch.epoch_id();
-        epochs.push(Arc::new(EpochKeys::new(scope, id, id, &secret)));
-    }
-    // Of several heads the smallest (line 13 of the key design).
-    let followed =
-        |id: EpochId| records.epochs.iter().any(|epoch| epoch.core().parents.contains(&id));
-    let heads = epochs.iter().filter(|keys| !followed(keys.epoch()));
-    let writing = heads.min_by_key(|keys| keys.epoch()).cloned();
-    let writing = writing.ok_or_else(|| missing("epoch"))?;
-    Ok(Keyring { epochs, writing })
-}
-
-/// The public records of a data folder.
-struct Records {
-    genesis: Option<SignedGenesis>,
-    members: Vec<SignedRecord>,
-    epochs: Vec<EpochRecord>,
-}
-
-impl Records {
-    fn read(disk: &dyn Disk) -> Result<Self, Error> {
-        let mut records = Self { genesis: None, members: Vec::new(), epochs: Vec::new() };
-        for (name, bytes) in read_records(disk)? {
-            let is_whole = match name.split_once('-') {
-                Some(("genesis", id)) => records.add_genesis(id, &bytes),
-                Some(("member", id)) => records.add_member(id, &bytes),
-                Some(("epoch", id)) => records.add_epoch(id, &bytes),
-                _ => Some(()),
-            };
-            if is_whole.is_none() {
-                let file = format!("records/{name}");
-                let problem = Problem::Seal;
-                return Err(StoreError::Corrupt { file, offset: 0, problem }.into());
-            }
-        }
-        Ok(records)
-    }
-
-    /// `None` when the bytes are not what the name says.
-    fn add_genesis(&mut self, id: &str, bytes: &[u8]) -> Option<()> {
-        let genesis = SignedGenesis::decode(bytes).ok()?;
-        let scope = genesis.verify().ok()?.scope_id();
-        self.genesis = Some(genesis);
-        (scope.to_string() == id).then_some(())
-    }
-
-    fn add_member(&mut self, id: &str, bytes: &[u8]) -> Option<()> {
-        let member = SignedRecord::decode(bytes).ok()?;
-        let is_named = member.record().id().to_string() == id;
-        self.members.push(member);
-        is_named.then_some(())
-    }
-
-    fn add_epoch(&mut self, id: &str, bytes: &[u8]) -> Option<()> {
-        let epoch = EpochRecord::decode(bytes).ok()?;
-        let is_named = epoch.epoch_id().to_string() == id;
-        self.epochs.push(epoch);
-        is_named.then_some(())
-    }
+    scopes.iter_mut().try_for_each(|scope| scope.prepare(disk, identity, random))
 }
 
 /// Tries until it is not busy, at most for `wait`.
-fn wait_while_busy<T>(
+pub(crate) fn wait_while_busy<T>(
     clock: &dyn Clock,
     wait: Duration,
     mut attempt: impl FnMut() -> Result<T, StoreError>,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::scope::HOME;
+
 /// Bytes the index and caches may take.
 const MEMORY_BYTES: usize = 64 * 1024 * 1024;
 const WAIT: Duration = Duration::from_secs(10);
@@ -42,6 +44,8 @@ impl fmt::Debug for Passphrase {
 pub struct Options {
     /// The key file; `None` = `identity.key` in the data folder.
     pub identity: Option<PathBuf>,
+    /// The scope to work in: its name, or the beginning of its id, 8 hex digits or more.
+    pub scope: String,
     /// Opens the key file, and protects one that is made.
     pub passphrase: Option<Passphrase>,
     /// Makes what is not there yet: folder, key file, scope, store.
@@ -62,6 +66,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             identity: None,
+            scope: HOME.to_owned(),
             passphrase: None,
             create: true,
             memory_bytes: MEMORY_BYTES,

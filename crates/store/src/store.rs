@@ -140,6 +140,11 @@ impl Store {
         folder::lock(disk)
     }
 
+    /// Refuses a folder that holds something else, or a format this program does not know.
+    pub fn check_format(disk: &dyn Disk) -> Result<(), StoreError> {
+        folder::check_format(disk)
+    }
+
     /// Like [`Self::open`], under a lock that is held already.
     #[expect(clippy::too_many_arguments, reason = "all that a store is opened with")]
     pub fn open_locked(
