@@ -6,6 +6,7 @@
 //! detail. Secrets are zeroized on drop and print nothing.
 
 mod aead;
+mod armour;
 mod compress;
 mod endorsement;
 mod epoch;
@@ -27,6 +28,7 @@ mod random;
 mod root;
 mod secret;
 mod settings;
+mod short_id;
 mod signature;
 mod store_keys;
 mod wrap;
@@ -50,6 +52,7 @@ pub use random::{OsRandom, Random, SeededRandom};
 pub use root::Root;
 pub use secret::EpochSecret;
 pub use settings::Settings;
+pub use short_id::ShortId;
 pub use signature::{HybridSignature, SIGNATURE_LEN};
 pub use store_keys::{StoreKeys, Unsealed};
 pub use wrap::{WRAP_LEN, Wrap};
