@@ -9,7 +9,7 @@ use crate::command;
 use crate::output::Manner;
 
 /// Name of the scope a new store has.
-pub(crate) const SCOPE_DEFAULT: &str = "home";
+pub(crate) const SCOPE_DEFAULT: &str = ouroborosdb::HOME;
 
 /// Stores files and folders: sealed, deduplicated, every version kept.
 #[derive(Debug, Parser)]
@@ -40,7 +40,7 @@ pub(crate) struct Global {
     /// Key file [else $OUROBOROS_IDENTITY, DIR/identity.key]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
-    /// Scope to work in
+    /// Scope to work in: its name or the beginning of its id
     #[arg(long, global = true, value_name = "NAME", default_value = SCOPE_DEFAULT)]
     pub(crate) scope: String,
     /// One JSON object per result line; errors too, on stderr
@@ -101,6 +101,7 @@ pub(crate) enum Command {
     Stats(command::stats::Stats),
     Check(command::check::Check),
     Key(command::key::Key),
+    Scope(command::scope::Scope),
     Bench(command::bench::Bench),
     Completions(command::completions::Completions),
     Man(command::man::Man),

@@ -9,8 +9,8 @@ use crypt::{CryptError, OsRandom};
 use jiff::Timestamp;
 use model::{FileTime, VertexHash};
 use ouroborosdb::{
-    Created, Database, Error, IdentitySummary, KEY_FILE, KeyFileKind, KeyPlace, Options, Session,
-    SystemClock, World,
+    Created, Database, Error, IdentitySummary, KEY_FILE, KeyFileKind, KeyPlace, Options, Scopes,
+    Session, SystemClock, World,
 };
 use store::StoreError;
 use store::sim_disk::SimDisk;
@@ -83,24 +83,28 @@ impl Context {
         self.open_with(absent, Options::default())
     }
 
-    fn open_with(&self, absent: Absent, options: Options) -> Result<Database, Failure> {
-        self.check_scope()?;
+    /// [`Self::open_database`] in a scope that is not that of the flags.
+    pub(crate) fn open_scope(&self, scope: &str, absent: Absent) -> Result<Database, Failure> {
+        self.open_in(scope, absent, Options::default())
+    }
+
+    /// The records of the store, while nobody else has it open.
+    pub(crate) fn open_records(&self) -> Result<Scopes, Failure> {
         let folder = self.data_folder()?;
-        let options = Options {
-            identity: self.identity_file(),
-            passphrase: passphrase::of_environment(passphrase::VARIABLE)?,
-            create: absent == Absent::Make,
-            wait: Duration::from_secs(self.global.wait.into()),
-            ..options
-        };
-        let opened = match Database::open(&folder, options.clone()) {
-            Err(Error::Crypt(CryptError::PassphraseNeeded)) => {
-                let passphrase = passphrase::prompt("Passphrase")?;
-                Database::open(&folder, Options { passphrase, ..options })
-            }
-            opened => opened,
-        };
-        let database = match opened {
+        let options = self.options(Absent::Refuse, Options::default())?;
+        let opened = with_passphrase(options, |options| Scopes::open(&folder, options))?;
+        opened.map_err(|error| not_opened(error, &folder, Absent::Refuse))
+    }
+
+    fn open_with(&self, absent: Absent, options: Options) -> Result<Database, Failure> {
+        self.open_in(&self.global.scope, absent, options)
+    }
+
+    fn open_in(&self, scope: &str, absent: Absent, options: Options) -> Result<Database, Failure> {
+        let folder = self.data_folder()?;
+        let options = Options { scope: scope.to_owned(), ..self.options(absent, options)? };
+        let open = |options: &Options| Database::open(&folder, options.clone());
+        let database = match with_passphrase(options, open)? {
             Err(Error::Store(StoreError::NotAStore)) if absent == Absent::Imagine => {
                 return imagined();
             }
@@ -112,6 +116,16 @@ impl Context {
         Ok(database)
     }
 
+    fn options(&self, absent: Absent, options: Options) -> Result<Options, Failure> {
+        Ok(Options {
+            identity: self.identity_file(),
+            passphrase: passphrase::of_environment(passphrase::VARIABLE)?,
+            create: absent == Absent::Make,
+            wait: Duration::from_secs(self.global.wait.into()),
+            ..options
+        })
+    }
+
     /// The key file in use.
     pub(crate) fn key_file(&self) -> Result<PathBuf, Failure> {
         match self.identity_file() {
@@ -119,16 +133,19 @@ impl Context {
             None => Ok(self.data_folder()?.join(KEY_FILE)),
         }
     }
+}
 
-    /// The one scope there is.
-    fn check_scope(&self) -> Result<(), Failure> {
-        let scope = &self.global.scope;
-        if scope == SCOPE_DEFAULT {
-            return Ok(());
+/// Opens, and asks for the passphrase where it is needed and was not given.
+fn with_passphrase<T>(
+    options: Options,
+    open: impl Fn(&Options) -> Result<T, Error>,
+) -> Result<Result<T, Error>, Failure> {
+    match open(&options) {
+        Err(Error::Crypt(CryptError::PassphraseNeeded)) => {
+            let passphrase = passphrase::prompt("Passphrase")?;
+            Ok(open(&Options { passphrase, ..options }))
         }
-        Err(Failure::new(Kind::ScopeUnknown, format!("no such scope: {scope}"))
-            .hint(format!("this version has the scope {SCOPE_DEFAULT}"))
-            .about(scope))
+        opened => Ok(opened),
     }
 }
 

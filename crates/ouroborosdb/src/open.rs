@@ -21,7 +21,7 @@ use crate::error::{Error, KeyFileProblem};
 use crate::key::{IdentitySummary, KeyFileKind, Unlocked, disk_error, fingerprint};
 use crate::options::Options;
 use crate::records::Records;
-use crate::scope::{Scope, chosen};
+use crate::scope::{HOME, Scope, chosen};
 use crate::world::{Clock, KeyPlace, SystemClock, World};
 
 /// The key file's name when it lies in the data folder.
@@ -136,6 +136,9 @@ fn make(world: &World, options: &Options) -> Result<Option<Option<String>>, Erro
         return Err(StoreError::NotAStore.into());
     }
     refuse_foreign_folder(world)?;
+    if options.scope != HOME {
+        return Err(Error::ScopeUnknown { scope: options.scope.clone() });
+    }
     let lock = || Store::lock(&*world.disk);
     let held: Box<dyn DiskLock> = wait_while_busy(&*world.clock, options.wait, lock)?;
     if is_complete(&*world.disk)? {

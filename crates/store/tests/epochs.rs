@@ -250,3 +250,24 @@ fn a_frame_opens_under_the_pair_it_was_sealed_with_and_no_other() {
     let own = sealed(&store, &keys, ObjectKind::Chunk, keys.epoch.chunk_hash(b"x").into(), b"x");
     assert!(keys.store.unseal(&own.frame, &mut Opener::new()).is_ok());
 }
+
+#[test]
+fn a_deep_check_verifies_what_no_key_opens() {
+    let disk = SimDisk::new(1);
+    let other = holding(1, &[3]);
+    let store = open(Arc::new(disk.clone()), &other, 1, inline()).unwrap();
+    put(&store, &other, "of another epoch");
+    store.flush().unwrap();
+    drop(store);
+    let keys = holding(2, &[1]);
+    let checked = || {
+        let store = open(Arc::new(disk.clone()), &keys, 2, inline()).unwrap();
+        store.check(true, &mut |_, _| true).unwrap()
+    };
+    let report = checked();
+    assert_eq!((report.damage.len(), report.objects), (0, 0));
+    assert!(report.bytes_verified > 60_000);
+    let file = disk.open_file("blocks/0000000001.block", Access::Update, Caching::Buffered);
+    file.unwrap().write_at(9000, &[0xff; 64]).unwrap();
+    assert_eq!(checked().damage[0].file, "blocks/0000000001.block");
+}

@@ -13,6 +13,7 @@ pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod put;
+pub(crate) mod scope;
 pub(crate) mod show;
 pub(crate) mod stats;
 pub(crate) mod walk;

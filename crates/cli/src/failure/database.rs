@@ -49,6 +49,19 @@ pub(crate) fn of_error(error: &Error) -> Failure {
         Error::Store(error) => of_store(error),
         Error::Crypt(error) => of_crypt(*error),
         Error::KeyFile { path, problem } => of_key_file(path, *problem),
+        Error::NoScope | Error::NotAllowed { .. } => {
+            Failure::new(Kind::Refused, format!("{error}; nothing was done"))
+                .hint("an admin of the scope gives access: ouroboros scope share NAME --to FILE")
+        }
+        Error::ScopeUnknown { scope } => Failure::new(Kind::ScopeUnknown, error.to_string())
+            .hint("ouroboros scope list shows the scopes there are")
+            .about(scope),
+        Error::ScopeAmbiguous { scope } => Failure::new(Kind::ScopeAmbiguous, error.to_string())
+            .hint("name it by the beginning of its id: ouroboros scope list")
+            .about(scope),
+        Error::MemberUnknown { member } => Failure::new(Kind::MemberUnknown, error.to_string())
+            .hint("ouroboros scope members NAME lists them")
+            .about(member),
         Error::Missing { object, needed_by } => Failure::new(
             Kind::Corrupt,
             format!("{object} is missing from the store; version {needed_by} needs it"),

@@ -18,4 +18,5 @@ mod interrupt;
 mod key;
 mod ls;
 mod put;
+mod scope;
 mod tree;
