@@ -102,6 +102,8 @@ pub(crate) enum Command {
     Check(command::check::Check),
     Key(command::key::Key),
     Scope(command::scope::Scope),
+    Share(command::capsule::Share),
+    Open(command::capsule::Open),
     Bench(command::bench::Bench),
     Completions(command::completions::Completions),
     Man(command::man::Man),

@@ -32,6 +32,12 @@ pub(crate) fn open_stream(path: &Path) -> Result<Box<dyn Read + Send>, Failure> 
     Ok(Box::new(file))
 }
 
+/// A file that is read in any order.
+pub(crate) fn open_file(path: &Path) -> Result<std::fs::File, Failure> {
+    #[expect(clippy::disallowed_methods, reason = "the home of the program's own small files")]
+    std::fs::File::open(path).map_err(|error| Failure::of_path(path, &error))
+}
+
 /// Makes the folder, and those above it, unless they are there.
 pub(crate) fn make_folder(path: &Path) -> Result<(), Failure> {
     #[expect(clippy::disallowed_methods, reason = "the home of the program's own small files")]

@@ -66,6 +66,8 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Check(args) => command::check::run(context, args),
         Command::Key(args) => command::key::run(context, args),
         Command::Scope(args) => command::scope::run(context, args),
+        Command::Share(args) => command::capsule::share(context, args),
+        Command::Open(args) => command::capsule::open(context, args),
         Command::Bench(args) => command::bench::run(context, args),
         Command::Completions(args) => command::completions::run(context, args),
         Command::Man(args) => command::man::run(context, args),

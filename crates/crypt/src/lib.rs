@@ -7,6 +7,7 @@
 
 mod aead;
 mod armour;
+mod capsule;
 mod compress;
 mod endorsement;
 mod epoch;
@@ -33,6 +34,7 @@ mod signature;
 mod store_keys;
 mod wrap;
 
+pub use capsule::{CAPSULE_HEAD_LEN, CapsuleHead};
 pub use compress::{CompressionPolicy, Opener, Sealer};
 pub use endorsement::Endorsement;
 pub use epoch::{EpochCore, EpochRecord};

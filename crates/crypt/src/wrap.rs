@@ -29,12 +29,35 @@ pub struct Wrap {
     sealed: [u8; SEALED_LEN],
 }
 
+/// What a wrap is bound to besides its reader.
+pub(crate) struct Binding {
+    /// Tells wraps of different uses apart.
+    pub(crate) use_label: &'static [u8],
+    pub(crate) scope: ScopeId,
+    /// The epoch, or the version, whose secret it carries.
+    pub(crate) subject: [u8; 32],
+}
+
 impl Wrap {
     /// Wraps `secret`, that of `epoch`, for `reader`. The ephemeral X25519 key comes from `random`;
     /// the provider draws the ML-KEM part from the operating system.
     pub fn of(
         scope: ScopeId,
         epoch: EpochId,
+        reader: &PublicIdentity,
+        secret: &EpochSecret,
+        random: &dyn Random,
+    ) -> Result<Self, CryptError> {
+        Self::new(
+            &Binding { use_label: b"wrap", scope, subject: *epoch.as_bytes() },
+            reader,
+            secret,
+            random,
+        )
+    }
+
+    pub(crate) fn new(
+        binding: &Binding,
         reader: &PublicIdentity,
         secret: &EpochSecret,
         random: &dyn Random,
@@ -59,8 +82,8 @@ impl Wrap {
             commitment: [0; 32],
             sealed: [0; SEALED_LEN],
         };
-        let info = wrap.info(reader, epoch);
-        let (key, commitment) = keys(scope, first.as_ref(), &second, &info);
+        let info = wrap.info(reader, binding);
+        let (key, commitment) = keys(binding.scope, first.as_ref(), &second, &info);
         wrap.commitment = commitment;
         let (data, tag) = wrap.sealed.split_at_mut(32);
         data.copy_from_slice(secret.expose());
@@ -76,13 +99,22 @@ impl Wrap {
         epoch: EpochId,
         identity: &Identity,
     ) -> Result<EpochSecret, CryptError> {
+        let subject = *epoch.as_bytes();
+        self.open(&Binding { use_label: b"wrap", scope, subject }, identity)
+    }
+
+    pub(crate) fn open(
+        &self,
+        binding: &Binding,
+        identity: &Identity,
+    ) -> Result<EpochSecret, CryptError> {
         if self.reader != identity.user_id() {
             return Err(CryptError::NoKey { noun: "wrap" });
         }
         let first = identity.decapsulate(self.ciphertext.as_slice())?;
         let second = identity.agree(&self.ephemeral)?;
-        let info = self.info(identity.public(), epoch);
-        let (key, commitment) = keys(scope, first.as_ref(), &second, &info);
+        let info = self.info(identity.public(), binding);
+        let (key, commitment) = keys(binding.scope, first.as_ref(), &second, &info);
         if !bool::from(commitment.ct_eq(&self.commitment)) {
             return Err(CryptError::Unseal);
         }
@@ -125,11 +157,15 @@ impl Wrap {
     }
 
     /// Everything the key depends on besides the two secrets and the scope.
-    fn info(&self, reader: &PublicIdentity, epoch: EpochId) -> Vec<u8> {
+    fn info(&self, reader: &PublicIdentity, binding: &Binding) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.raw(b"wrap").u8(SUITE).raw(self.ciphertext.as_slice()).raw(&self.ephemeral);
+        writer
+            .raw(binding.use_label)
+            .u8(SUITE)
+            .raw(self.ciphertext.as_slice())
+            .raw(&self.ephemeral);
         writer.raw(&hash("ek", &[reader.ml_kem()])).raw(reader.x25519());
-        writer.raw(reader.user_id().as_bytes()).raw(epoch.as_bytes());
+        writer.raw(reader.user_id().as_bytes()).raw(&binding.subject);
         writer.finish()
     }
 }

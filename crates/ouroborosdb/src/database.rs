@@ -47,6 +47,10 @@ impl Database {
         Ok(Self { engine, created: created.map(Arc::new), summary: Arc::new(summary) })
     }
 
+    pub(crate) const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// What opening made; `None` when everything was there.
     pub fn created(&self) -> Option<&Created> {
         self.created.as_deref()

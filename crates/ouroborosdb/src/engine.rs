@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crypt::{CompressionPolicy, EpochKeys, ObjectKind, Opener, Random, Sealer, Unsealed};
+use crypt::{CompressionPolicy, EpochKeys, Identity, ObjectKind, Opener, Random, Sealer, Unsealed};
 use model::{Chunker, Name, ObjectId, UserId, Vertex, VertexHash};
 use store::{Location, Position, Problem, Store, StoreError};
 
@@ -27,6 +27,7 @@ pub(crate) struct Engine {
     may_write: bool,
     /// What opening found wrong with records.
     pub(crate) findings: Vec<Finding>,
+    pub(crate) identity: Identity,
     pub(crate) author: UserId,
     pub(crate) chunker: Chunker,
     pub(crate) random: Arc<dyn Random>,
@@ -60,7 +61,7 @@ pub(crate) struct Parts {
     pub(crate) keys: Arc<EpochKeys>,
     pub(crate) may_write: bool,
     pub(crate) findings: Vec<Finding>,
-    pub(crate) author: UserId,
+    pub(crate) identity: Identity,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) threads: usize,
@@ -68,14 +69,15 @@ pub(crate) struct Parts {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, keys, may_write, findings, author, random, clock, threads } = parts;
+        let Parts { store, keys, may_write, findings, identity, random, clock, threads } = parts;
         Self {
             store,
             chunker: Chunker::new(keys.gear_table()),
             keys,
             may_write,
             findings,
-            author,
+            author: identity.user_id(),
+            identity,
             random,
             clock,
             threads,

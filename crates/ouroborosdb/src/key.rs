@@ -40,7 +40,7 @@ pub struct IdentitySummary {
 }
 
 /// Six groups of four digits.
-pub(crate) fn fingerprint(user: &UserId) -> String {
+pub fn fingerprint(user: &UserId) -> String {
     let (groups, _) = user.as_bytes().as_chunks::<2>();
     let groups: Vec<String> =
         groups.iter().take(6).map(|[high, low]| format!("{high:02x}{low:02x}")).collect();

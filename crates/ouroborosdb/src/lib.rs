@@ -17,6 +17,8 @@
 mod batch;
 mod bundle;
 mod bundle_cache;
+mod capsule;
+mod capsule_writer;
 mod care;
 mod chunk_map;
 mod commit;
@@ -45,10 +47,12 @@ mod watch;
 mod world;
 
 pub use batch::{BATCH_PUTS_MAX, Batch};
+pub use capsule::{Capsule, CapsuleSource};
+pub use capsule_writer::CapsuleMade;
 pub use content::StoredContent;
 pub use database::{Database, Names};
 pub use error::{Error, ErrorClass, KeyFileProblem};
-pub use key::{IdentitySummary, KeyFileKind, key_file_kind, public_identity, rekey};
+pub use key::{IdentitySummary, KeyFileKind, fingerprint, key_file_kind, public_identity, rekey};
 pub use open::{Created, KEY_FILE};
 pub use options::{Options, Passphrase};
 pub use scope::HOME;

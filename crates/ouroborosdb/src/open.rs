@@ -118,8 +118,9 @@ pub(crate) fn open(world: World, options: &Options) -> Result<Opened, Error> {
     let created = made.map(|key_file| Created { key_file, kind: unlocked.kind, scope: scope.id() });
     let threads = options.thread_count();
     let findings = scope.findings();
+    let identity = unlocked.identity;
     let parts =
-        Parts { store, keys: writing, may_write, findings, author: user, random, clock, threads };
+        Parts { store, keys: writing, may_write, findings, identity, random, clock, threads };
     Ok(Opened { engine: Engine::new(parts), created, summary })
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use model::{Kind, Meta, Name, VertexHash};
-use ouroborosdb::{At, ContentReader, Error, NAMES_PAGE_MAX, NamesQuery};
+use ouroborosdb::{At, ContentReader, Error, NAMES_PAGE_MAX, NamesQuery, Session};
 
 use crate::error::{Failure, Problem, TreeError};
 use crate::events::Outcome;
@@ -216,7 +216,7 @@ impl<F: Files> Transfer<'_, F> {
             }
         };
         let mut found = BTreeSet::new();
-        let mut list = open_list(self, hash)?;
+        let mut list = open_list(self.session, hash)?;
         while let Some(entry) = list.next_entry().map_err(|error| list_error(hash, error))? {
             if looks_like_part(&entry.path) {
                 found.insert(entry.path);
@@ -301,8 +301,21 @@ fn at_dest(error: TreeError, dest: &Path) -> TreeError {
 
 type List = ListReader<Box<dyn ContentReader>>;
 
-fn open_list<F>(transfer: &Transfer<'_, F>, hash: &VertexHash) -> Result<List, TreeError> {
-    let content = transfer.session.content(hash)?;
+/// Every version that a folder is made of, its root first; of anything else that version alone. What
+/// must go along when it is given away.
+pub fn versions_of(session: &dyn Session, hash: &VertexHash) -> Result<Vec<VertexHash>, TreeError> {
+    let mut versions = vec![*hash];
+    if session.vertex(hash)?.meta.kind == Kind::Tree {
+        let mut list = open_list(session, hash)?;
+        while let Some(entry) = list.next_entry().map_err(|error| list_error(hash, error))? {
+            versions.push(entry.hash);
+        }
+    }
+    Ok(versions)
+}
+
+fn open_list(session: &dyn Session, hash: &VertexHash) -> Result<List, TreeError> {
+    let content = session.content(hash)?;
     ListReader::new(content).map_err(|error| list_error(hash, error))
 }
 
@@ -328,7 +341,7 @@ impl Entries {
     fn open<F>(transfer: &Transfer<'_, F>, source: &TreeSource) -> Result<Self, TreeError> {
         match source {
             TreeSource::Root(hash) => {
-                let list = Box::new(open_list(transfer, hash)?);
+                let list = Box::new(open_list(transfer.session, hash)?);
                 Ok(Self { from: EntriesFrom::List(*hash, list), failed: Vec::new() })
             }
             TreeSource::Names { prefix, at } => Self::named(transfer, prefix, *at),

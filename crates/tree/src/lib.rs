@@ -31,6 +31,7 @@ pub use events::{Events, Outcome, Unwatched};
 pub use faulty_files::{Effect, FaultyFiles, FileOperation, Traced};
 pub use files::{FileKind, FileStat, Files, Target, Xattrs};
 pub use filter::{PATTERNS_MAX, PathFilter};
+pub use get::versions_of;
 pub use request::{
     GetFile, GetSummary, GetTree, PutFile, PutOptions, PutSummary, PutTree, Transfer, TreeSource,
 };

@@ -1,7 +1,7 @@
 //! `get [-r] NAME|HASH [DEST]`.
 
 mod item;
-mod place;
+pub(crate) mod place;
 mod report;
 
 use std::ffi::OsString;
@@ -105,6 +105,45 @@ pub(crate) fn run(context: &Context, args: Get) -> Result<(), Failure> {
             item::write(context, &*session, &item, (&place, &order))
         }
     }
+}
+
+/// Where a version goes, and whether it replaces what is there.
+pub(crate) struct Destination {
+    pub(crate) dest: Option<OsString>,
+    pub(crate) force: bool,
+}
+
+/// Writes one version, a folder whole: what `get` does once it knows which.
+pub(crate) fn write_version(
+    context: &Context,
+    session: &dyn Session,
+    hash: VertexHash,
+    to: Destination,
+) -> Result<(), Failure> {
+    let vertex = session.vertex(&hash)?;
+    let item = Item { hash, name: vertex.name.clone(), vertex };
+    let Destination { dest, force } = to;
+    if item.vertex.meta.kind == VertexKind::Tree {
+        let args = Get {
+            target: OsString::new(),
+            dest,
+            recursive: true,
+            range: None,
+            at: None,
+            include: Vec::new(),
+            force,
+            dry_run: false,
+        };
+        let source = (TreeSource::Root(hash), last_of(&item), PathFilter::default());
+        return folder(context, session, &args, source);
+    }
+    let place = Place::of(dest.as_deref(), &last_of(&item))?.unwrap_or(Place::Stdout);
+    item::write(
+        context,
+        session,
+        &item,
+        (&place, &item::Order { range: None, force, dry_run: false }),
+    )
 }
 
 fn wanted(context: &Context, args: &Get) -> Result<Wanted, Failure> {

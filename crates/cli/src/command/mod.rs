@@ -1,6 +1,7 @@
 //! One file for each command: its flags, and what it asks of the session.
 
 pub(crate) mod bench;
+pub(crate) mod capsule;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod diff;

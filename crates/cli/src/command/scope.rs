@@ -2,6 +2,8 @@
 
 mod share;
 
+pub(crate) use share::identity_of;
+
 use clap::{Args, Subcommand};
 use crypt::Rights;
 use ouroborosdb::{Member, ScopeEntry};

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod bench;
+mod capsule;
 mod care;
 mod common;
 mod diff;

@@ -17,14 +17,14 @@ const COMPONENT_LEN_MAX: usize = 255;
 
 /// Where an item goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Stdout,
     Path(PathBuf),
 }
 
 impl Place {
     /// An existing folder receives the item under `last`. `None` without a word.
-    pub(super) fn of(word: Option<&OsStr>, last: &OsStr) -> Result<Option<Self>, Failure> {
+    pub(crate) fn of(word: Option<&OsStr>, last: &OsStr) -> Result<Option<Self>, Failure> {
         let Some(word) = word else { return Ok(None) };
         if word == STDOUT {
             return Ok(Some(Self::Stdout));
@@ -40,7 +40,7 @@ impl Place {
 
 /// `.NAME.TAG.ouro-part` beside `dest`; `None` where that name would be too long. The tag tells
 /// apart what would not be the same when it is complete.
-pub(super) fn part_of(dest: &Path, tag: &str) -> Option<PathBuf> {
+pub(crate) fn part_of(dest: &Path, tag: &str) -> Option<PathBuf> {
     let name = dest.file_name()?;
     let mut part = OsString::from(PART.0);
     part.push(name);
@@ -51,12 +51,12 @@ pub(super) fn part_of(dest: &Path, tag: &str) -> Option<PathBuf> {
 }
 
 /// The part is complete and takes its name; what appeared there meanwhile stays.
-pub(super) fn finish(part: &Path, dest: &Path) -> Result<(), Failure> {
+pub(crate) fn finish(part: &Path, dest: &Path) -> Result<(), Failure> {
     rename(part, dest, false)
 }
 
 /// Renames within one folder.
-pub(super) fn rename(from: &Path, to: &Path, replaces: bool) -> Result<(), Failure> {
+pub(crate) fn rename(from: &Path, to: &Path, replaces: bool) -> Result<(), Failure> {
     let of_path = |error| Failure::of_path(to, &error);
     let parent = from.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = SystemFiles.open_folder(parent.unwrap_or(Path::new("."))).map_err(of_path)?;
