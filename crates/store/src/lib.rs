@@ -31,6 +31,7 @@ pub mod sim_random;
 mod stats;
 mod store;
 mod superblock;
+mod sync_line;
 #[cfg(test)]
 mod vectors;
 
