@@ -145,10 +145,17 @@ pub struct Vertex {
     pub meta: Meta,
 }
 
+/// Most versions have so many bytes besides an inline content, or fewer.
+const LEN_USUAL: usize = 256;
+
 impl Vertex {
     /// Canonical encoding: what is hashed and sealed.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::new();
+        let inline_len = match &self.content {
+            Content::Inline(bytes) => bytes.len(),
+            Content::Chunks { .. } | Content::Lists { .. } => 0,
+        };
+        let mut out = Writer::over(Vec::with_capacity(inline_len + LEN_USUAL));
         out.u8(VERSION).raw(&self.blind).var(self.parents.len() as u64);
         for parent in &self.parents {
             out.raw(parent.as_bytes());

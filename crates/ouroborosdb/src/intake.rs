@@ -72,15 +72,32 @@ impl<'a> Intake<'a> {
 
     /// Takes in all of `source`.
     pub(crate) fn take_in(self, source: &mut (dyn Read + Send)) -> Result<Taken, Error> {
-        let mut head = self.engine.heads.take(Vec::new);
-        head.clear();
-        let taken = self.take_in_over(&mut head, source);
-        if head.capacity() >= HEAD_LEN {
-            self.engine.heads.give(head);
-        }
-        let content = taken?;
+        let mut head = Vec::with_capacity(INLINE_LEN_MAX + 1);
+        read_up_to(source, &mut head, INLINE_LEN_MAX + 1)?;
+        let content = if head.len() > INLINE_LEN_MAX {
+            self.take_in_behind(&head, source)?
+        } else {
+            self.note_read(head.len())?;
+            head.shrink_to_fit();
+            Content::Inline(head)
+        };
         let Kept { items, tally } = std::mem::take(&mut *lock(&self.kept));
         Ok(Taken { content, items, tally })
+    }
+
+    /// Takes in `start` and what follows it in `source`.
+    fn take_in_behind(
+        &self,
+        start: &[u8],
+        source: &mut (dyn Read + Send),
+    ) -> Result<Content, Error> {
+        let mut head = self.engine.heads.take(Vec::new);
+        head.clear();
+        head.reserve_exact(HEAD_LEN + 1);
+        head.extend_from_slice(start);
+        let taken = self.take_in_over(&mut head, source);
+        self.engine.heads.give(head);
+        taken
     }
 
     fn take_in_over(
@@ -88,18 +105,11 @@ impl<'a> Intake<'a> {
         head: &mut Vec<u8>,
         source: &mut (dyn Read + Send),
     ) -> Result<Content, Error> {
-        read_up_to(source, head, INLINE_LEN_MAX + 1)?;
-        if head.len() > INLINE_LEN_MAX {
-            head.reserve_exact((HEAD_LEN + 1).saturating_sub(head.len()));
-            read_up_to(source, head, HEAD_LEN + 1)?;
-        }
+        read_up_to(source, head, HEAD_LEN + 1)?;
         if head.len() > HEAD_LEN {
             return self.pipelined(head, source);
         }
         self.note_read(head.len())?;
-        if head.len() <= INLINE_LEN_MAX {
-            return Ok(Content::Inline(head.clone()));
-        }
         self.engine.with_sealer(|sealer| self.cut_here(head, sealer))
     }
 

@@ -12,7 +12,7 @@ use crate::disk::{Caching, DiskError};
 use crate::error::StoreError;
 use crate::index::Location;
 use crate::object::SealedObject;
-use crate::open_block::{FRAME_LEN_MAX, OpenBlock, ordinal_id};
+use crate::open_block::{BatchWrite, FRAME_LEN_MAX, OpenBlock, ordinal_id};
 use crate::store::Inner;
 use crate::superblock::CleanEnd;
 
@@ -47,7 +47,7 @@ pub(crate) struct Lane {
     pub(crate) others: Vec<CleanEnd>,
     pub(crate) appended: u64,
     pub(crate) durable: u64,
-    /// A sync is running: the open block stays where it is.
+    /// A sync is running: the open block stays where it is, and only the sync writes to it.
     pub(crate) is_syncing: bool,
     pub(crate) is_read_only: bool,
     /// The store is closing: the packer ends when nothing waits.
@@ -146,7 +146,8 @@ impl Inner {
             self.ensure_open(&mut lane)?;
             let open = lane.open.as_ref().expect("a block was just opened");
             let (has_room, fills) = (open.has_room(object), open.fills_batch(object));
-            if has_room && fills && lane.has_packer && lane.must_hold_back() {
+            let must_wait = lane.is_syncing || (lane.has_packer && lane.must_hold_back());
+            if has_room && fills && must_wait {
                 lane = self.wait(lane);
                 continue;
             }
@@ -299,6 +300,16 @@ impl Inner {
 
     /// Everything up to `position` is durable and folded when this returns.
     pub(crate) fn sync(&self, position: Position) -> Result<(), StoreError> {
+        while self.sync_line.must_lead(position.0) {
+            let synced = self.sync_for_all(position);
+            self.sync_line.end(self.lane().durable);
+            synced?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything up to `position` durable, and what else was appended by then.
+    fn sync_for_all(&self, position: Position) -> Result<(), StoreError> {
         let mut is_second_try = false;
         let mut lane = self.lane();
         loop {
@@ -343,19 +354,29 @@ impl Inner {
             lane.durable = target;
             return (lane, Ok(()));
         };
-        let written = open.write_pending(&self.writer.keys);
-        let (end, count) = (open.written, open.unsynced.len());
-        self.open_written.store(u64::from(end), Ordering::Release);
-        let (file, number) = (Arc::clone(&open.file), open.header.number);
+        let begun = open.begin_write(&self.writer.keys);
+        let (file, number, count) =
+            (Arc::clone(&open.file), open.header.number, open.unsynced.len());
+        self.sync_line.covers(target);
         drop(lane);
-        let synced = written.and_then(|()| file.sync());
+        let synced = begun.and_then(|mut write| {
+            write.as_mut().map_or(Ok(()), BatchWrite::run)?;
+            file.sync()?;
+            Ok(write)
+        });
         let mut lane = self.lane();
-        if let Err(error) = synced {
-            return (lane, Err(error.into()));
-        }
+        let write = match synced {
+            Ok(write) => write,
+            Err(error) => return (lane, Err(error.into())),
+        };
         let open = lane.open.as_mut().expect("the open block stays while a sync runs");
+        if let Some(write) = write {
+            open.end_write(write);
+        }
+        let end = open.written;
         open.durable = end;
         let unsynced: Vec<_> = open.unsynced.drain(..count).collect();
+        self.open_written.store(u64::from(end), Ordering::Release);
         lane.wants_watermark = true;
         drop(lane);
         let folded = self.fold(number, &unsynced);

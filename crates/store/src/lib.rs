@@ -33,6 +33,7 @@ pub mod sim_random;
 mod stats;
 mod store;
 mod superblock;
+mod sync_line;
 #[cfg(test)]
 mod vectors;
 

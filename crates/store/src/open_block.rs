@@ -13,7 +13,8 @@ use crate::block::{
     BlockHeader, HEADER_LEN, INDEX_ENTRY_LEN_MAX, IndexEntry, Place, TRAILER_LEN, Tail, Trailer,
     encode_index, small,
 };
-use crate::disk::{Access, Caching, DIRECT_ALIGN, Disk, DiskError, DiskFile};
+use crate::disk::{Access, Caching, DIRECT_ALIGN, Disk, DiskError, DiskFile, DiskOperation};
+use crate::disk_path::failed;
 use crate::error::block_file;
 use crate::object::SealedObject;
 
@@ -31,8 +32,12 @@ pub(crate) struct OpenBlock {
     pub(crate) file: Arc<dyn DiskFile>,
     /// The batch being filled, its header's room included; empty between batches.
     filling: AlignedBuf,
-    /// File offset where `filling` goes.
+    /// Memory of the last batch, for the next but one.
+    spare: AlignedBuf,
+    /// Bytes of the file that are written.
     pub(crate) written: u32,
+    /// Bytes of a batch that is being written behind them, or could not be; `filling` goes behind that.
+    in_flight: u32,
     /// Every byte before this is durable.
     pub(crate) durable: u32,
     pub(crate) next_batch: u32,
@@ -77,7 +82,9 @@ impl OpenBlock {
             header,
             file,
             filling,
+            spare: AlignedBuf::new(),
             written: small(HEADER_LEN),
+            in_flight: 0,
             durable: 0,
             next_batch: 0,
             cells,
@@ -95,7 +102,9 @@ impl OpenBlock {
             header: resumed.header,
             file,
             filling: AlignedBuf::with_capacity(BATCH_LEN_MAX),
+            spare: AlignedBuf::new(),
             written: resumed.end,
+            in_flight: 0,
             durable: resumed.end,
             next_batch: resumed.next_batch,
             previous: resumed.previous,
@@ -119,17 +128,22 @@ impl OpenBlock {
 
     /// True when nothing waits for a sync.
     pub(crate) fn is_synced(&self) -> bool {
-        self.filling.is_empty() && self.durable == self.written
+        self.filling.is_empty() && self.durable == self.end()
     }
 
     /// True before the first object.
     pub(crate) fn is_empty(&self) -> bool {
-        self.written == small(HEADER_LEN) && self.filling.is_empty()
+        self.end() == small(HEADER_LEN) && self.filling.is_empty()
+    }
+
+    /// File offset where `filling` goes.
+    fn end(&self) -> u32 {
+        self.written + self.in_flight
     }
 
     /// Bytes the file will have when all that was appended is written.
     pub(crate) fn len(&self) -> usize {
-        self.written as usize + self.filling.len()
+        self.end() as usize + self.filling.len()
     }
 
     /// Whether `object` still fits, its index entries and all padding counted.
@@ -192,15 +206,35 @@ impl OpenBlock {
 
     /// Pads what is being filled and writes it, so that a sync covers every append so far.
     pub(crate) fn write_pending(&mut self, keys: &EpochKeys) -> Result<(), DiskError> {
+        self.check_alive()?;
         if self.filling.is_empty() {
             return Ok(());
         }
+        self.pad(keys)?;
+        self.write_batch()
+    }
+
+    /// Pads what is being filled and takes it out, to be written while appends go on. Until
+    /// [`Self::end_write`] nothing else may write to the file.
+    pub(crate) fn begin_write(
+        &mut self,
+        keys: &EpochKeys,
+    ) -> Result<Option<BatchWrite>, DiskError> {
+        self.check_alive()?;
+        if self.filling.is_empty() {
+            return Ok(None);
+        }
+        self.pad(keys)?;
+        Ok(Some(self.take_batch()))
+    }
+
+    fn pad(&mut self, keys: &EpochKeys) -> Result<(), DiskError> {
         if let Some(len) = self.pad_len() {
             let id = self.ordinal_id();
             let frame = seal_zeros(keys, &self.header, id, len);
             self.append_frame(&frame)?;
         }
-        self.write_batch()
+        Ok(())
     }
 
     /// Bytes the pad frame takes, so that the batch ends where Padmé says, on a page in direct mode.
@@ -231,36 +265,53 @@ impl OpenBlock {
         if self.file.is_direct() { padded.next_multiple_of(DIRECT_ALIGN) } else { padded }
     }
 
-    fn write_batch(&mut self) -> Result<(), DiskError> {
-        let (_, body) = self.filling.as_slice().split_at(batch::HEADER_LEN);
-        let body_at = u64::from(self.written) + batch::HEADER_LEN as u64;
-        let parts: Vec<_> = cell_parts(body_at, body).map(|part| (part, cell(part))).collect();
-        let mut hasher = labelled("body");
-        for (_, hash) in &parts {
-            hasher.update(hash);
+    /// Refuses a file whose last write failed: what it holds is unknown, and its batch is lost to it.
+    fn check_alive(&self) -> Result<(), DiskError> {
+        if self.in_flight == 0 {
+            return Ok(());
         }
+        let path = block_file("open", self.header.number);
+        let source = std::io::Error::other("an earlier write of this file failed");
+        Err(failed(DiskOperation::Write, &path, source))
+    }
+
+    fn write_batch(&mut self) -> Result<(), DiskError> {
+        self.check_alive()?;
+        let mut write = self.take_batch();
+        write.run()?;
+        self.end_write(write);
+        Ok(())
+    }
+
+    fn take_batch(&mut self) -> BatchWrite {
+        assert!(self.in_flight == 0, "one batch is written at a time");
+        let mut next = core::mem::take(&mut self.spare);
+        next.reserve(BATCH_LEN_MAX);
+        let bytes = core::mem::replace(&mut self.filling, next);
+        self.in_flight = small(bytes.len());
         let header = BatchHeader {
             chain: self.header.chain,
             block: self.header.number,
             number: self.next_batch,
             offset: self.written,
-            len: small(self.filling.len()),
+            len: self.in_flight,
             durable_upto: self.durable,
             previous: self.previous,
-            body: *hasher.finalize().as_bytes(),
-        }
-        .encode();
-        self.cells.update(&header);
-        for (part, hash) in parts {
-            self.cells.update_part(part, Some(hash));
-        }
-        self.filling.as_mut_slice().iter_mut().zip(header).for_each(|(to, from)| *to = from);
-        self.file.write_at(self.written.into(), self.filling.as_slice())?;
-        self.previous = BatchHeader::hash(&header);
+            body: [0; 32],
+        };
         self.next_batch += 1;
-        self.written += small(self.filling.len());
-        self.filling.clear();
-        Ok(())
+        let cells = core::mem::take(&mut self.cells);
+        BatchWrite { file: Arc::clone(&self.file), header, cells, bytes }
+    }
+
+    /// Takes over what a batch that was written leaves.
+    pub(crate) fn end_write(&mut self, write: BatchWrite) {
+        let BatchWrite { header, cells, mut bytes, .. } = write;
+        self.previous = BatchHeader::hash(&header.encode());
+        self.cells = cells;
+        self.written += core::mem::take(&mut self.in_flight);
+        bytes.clear();
+        self.spare = bytes;
     }
 
     /// An empty batch, written so that damage to the one before it can be told from a torn tail.
@@ -291,8 +342,42 @@ impl OpenBlock {
             self.file.set_len(len as u64)?;
         }
         self.filling = AlignedBuf::new();
+        self.spare = AlignedBuf::new();
         self.written = small(len);
         Ok(root)
+    }
+}
+
+/// A full or padded batch on its way to the file.
+pub(crate) struct BatchWrite {
+    file: Arc<dyn DiskFile>,
+    /// Its hash of the body is made by [`Self::run`].
+    header: BatchHeader,
+    /// The cells of all that lies before the batch, then also its own.
+    cells: CellHasher,
+    /// The header's room, then the body.
+    bytes: AlignedBuf,
+}
+
+impl BatchWrite {
+    /// Hashes and writes the batch.
+    pub(crate) fn run(&mut self) -> Result<(), DiskError> {
+        let offset = u64::from(self.header.offset);
+        let (_, body) = self.bytes.as_slice().split_at(batch::HEADER_LEN);
+        let body_at = offset + batch::HEADER_LEN as u64;
+        let parts: Vec<_> = cell_parts(body_at, body).map(|part| (part, cell(part))).collect();
+        let mut hasher = labelled("body");
+        for (_, hash) in &parts {
+            hasher.update(hash);
+        }
+        self.header.body = *hasher.finalize().as_bytes();
+        let header = self.header.encode();
+        self.cells.update(&header);
+        for (part, hash) in parts {
+            self.cells.update_part(part, Some(hash));
+        }
+        self.bytes.as_mut_slice().iter_mut().zip(header).for_each(|(to, from)| *to = from);
+        self.file.write_at(offset, self.bytes.as_slice())
     }
 }
 

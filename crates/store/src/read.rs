@@ -61,7 +61,8 @@ impl Inner {
             return Ok(());
         }
         let mut lane = self.lane();
-        while lane.has_packer && lane.must_hold_back() && !lane.is_read_only {
+        while !lane.is_read_only && (lane.is_syncing || (lane.has_packer && lane.must_hold_back()))
+        {
             lane = self.wait(lane);
         }
         let keys = &self.writer.keys;

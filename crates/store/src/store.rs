@@ -21,6 +21,7 @@ use crate::object::SealedObject;
 use crate::packer;
 use crate::recovery;
 use crate::superblock::{CLEAN_ENDS_MAX, CleanEnd, IndexOwner, Superblock};
+use crate::sync_line::SyncLine;
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +78,7 @@ pub(crate) struct Inner {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) lane: Mutex<Lane>,
     pub(crate) changed: Condvar,
+    pub(crate) sync_line: SyncLine,
     /// Number of the open block, and how far its file is written: reads below need no lock.
     pub(crate) open_number: AtomicU64,
     /// Nonce of the last block opened for appends: sealing must not wait for an append to be written.
@@ -184,6 +186,7 @@ impl Store {
             random,
             lane: Mutex::default(),
             changed: Condvar::new(),
+            sync_line: SyncLine::default(),
             open_number: AtomicU64::new(0),
             open_nonce: RwLock::new(None),
             open_written: AtomicU64::new(0),
