@@ -53,6 +53,11 @@ impl Arguments {
         }
     }
 
+    /// `--key TEXT`, if it is there.
+    pub(crate) fn word(&mut self, key: &str) -> Result<Option<String>, Failure> {
+        self.options.remove(key).map(|value| value.ok_or(Failure::Usage)).transpose()
+    }
+
     pub(crate) fn flag(&mut self, key: &str) -> bool {
         self.options.remove(key).is_some()
     }

@@ -2,6 +2,7 @@
 //! can be had again; stable Rust, so that it runs everywhere.
 
 mod mutate;
+mod sharing;
 mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,8 +30,13 @@ struct Figures {
 pub(crate) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let seconds = arguments.number("seconds", 10)?;
     let seed = arguments.number("seed", 1)?;
+    let only = arguments.word("only")?;
     arguments.end()?;
-    let targets = targets::all();
+    let mut targets = targets::all();
+    targets.retain(|target| only.as_deref().is_none_or(|only| target.name == only));
+    if targets.is_empty() {
+        return Err(Failure::Usage);
+    }
     let share = Duration::from_secs(seconds) / u32::try_from(targets.len().max(1)).unwrap_or(1);
     // What a decoder panics with is printed with its input; the hook would print it alone.
     std::panic::set_hook(Box::new(|_| ()));

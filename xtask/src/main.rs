@@ -56,7 +56,7 @@ const COMMANDS: &[Command] = &[
         run: flip::run,
     },
     Command {
-        usage: "fuzz --seconds N --seed N",
+        usage: "fuzz --seconds N --seed N --only TARGET",
         about: "mutated encodings against every decoder",
         run: fuzz::run,
     },

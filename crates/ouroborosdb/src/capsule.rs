@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crypt::{
     CAPSULE_HEAD_LEN, CapsuleHead, CryptError, EpochKeys, FRAME_PREFIX_LEN, HybridSignature,
-    ObjectHeader, ObjectKind, Opener, PublicIdentity, SIGNATURE_LEN,
+    Identity, ObjectHeader, ObjectKind, Opener, PublicIdentity, SIGNATURE_LEN,
 };
 use model::hash::labelled;
 use model::{Content, FormatError, GroupId, Name, ObjectId, Vertex, VertexHash};
@@ -57,19 +57,23 @@ struct Placed {
 }
 
 impl Capsule {
-    /// Opens `source` with the identity in `key_file`. Reads all of it once and verifies the signature.
-    ///
-    /// # Errors
-    /// [`CryptError::NoKey`] when it is for somebody else.
+    /// [`Self::with`] the identity in `key_file`.
     pub fn open(
         source: impl CapsuleSource + 'static,
         key_file: &Path,
         passphrase: Option<&Passphrase>,
     ) -> Result<Self, Error> {
-        let identity = KeyPlace::of_path(key_file, false)?.unlock(passphrase)?.identity;
+        Self::with(source, &KeyPlace::of_path(key_file, false)?.unlock(passphrase)?.identity)
+    }
+
+    /// Opens `source` as `identity`. Reads all of it once and verifies the signature.
+    ///
+    /// # Errors
+    /// [`CryptError::NoKey`] when it is for somebody else.
+    pub fn with(source: impl CapsuleSource + 'static, identity: &Identity) -> Result<Self, Error> {
         let mut scan = Scan { source: Box::new(source), hasher: labelled("capsule-body"), at: 0 };
         let head = CapsuleHead::decode(&scan.take(CAPSULE_HEAD_LEN)?)?;
-        let keys = head.open(&identity)?;
+        let keys = head.open(identity)?;
         let versions = scan.versions(&keys)?;
         let digest = *scan.hasher.finalize().as_bytes();
         let signature = HybridSignature::decode(&scan.take(SIGNATURE_LEN)?)?;
