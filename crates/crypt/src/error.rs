@@ -23,6 +23,12 @@ pub enum CryptError {
         /// Which key.
         noun: &'static str,
     },
+    /// A text that somebody wrote, typed or sent arrived with a mistake in it.
+    #[error("{noun}: the checksum does not match; something was left out or mistyped")]
+    Checksum {
+        /// What was being read.
+        noun: &'static str,
+    },
     /// The primitives of this build disagree with each other; the identity is not usable here.
     #[error("self-test of {noun} failed")]
     SelfTest {

@@ -6,6 +6,7 @@
 //! detail. Secrets are zeroized on drop and print nothing.
 
 mod aead;
+mod armour;
 mod compress;
 mod endorsement;
 mod epoch;
@@ -23,6 +24,7 @@ mod public_identity;
 mod random;
 mod root;
 mod secret;
+mod short_id;
 mod signature;
 mod store_keys;
 mod wrap;
@@ -42,6 +44,7 @@ pub use public_identity::{PUBLIC_IDENTITY_LEN, PublicIdentity};
 pub use random::{OsRandom, Random, SeededRandom};
 pub use root::Root;
 pub use secret::EpochSecret;
+pub use short_id::ShortId;
 pub use signature::{HybridSignature, SIGNATURE_LEN};
 pub use store_keys::StoreKeys;
 pub use wrap::{WRAP_LEN, Wrap};
