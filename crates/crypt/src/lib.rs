@@ -16,12 +16,14 @@ mod genesis;
 mod identity;
 mod kdf;
 pub mod key_file;
+mod legacy;
 mod member_record;
 mod membership;
 mod object;
 mod page;
 mod public_identity;
 mod random;
+mod recovery;
 mod root;
 mod secret;
 mod short_id;
@@ -36,6 +38,10 @@ pub use epoch_keys::EpochKeys;
 pub use error::CryptError;
 pub use genesis::{Genesis, SignedGenesis};
 pub use identity::Identity;
+pub use legacy::{
+    LEGACY_CIPHERTEXT_LEN_MAX, LEGACY_CONTAINER_LEN_MAX, LEGACY_VERIFY_KEY_LEN, LegacyCiphertext,
+    LegacyKeys, legacy_verify,
+};
 pub use member_record::{Change, MemberRecord, Pin, Rights, SignedRecord};
 pub use membership::Membership;
 pub use object::{Compression, FRAME_OVERHEAD, FRAME_PREFIX_LEN, ObjectHeader, ObjectKind};
