@@ -28,6 +28,7 @@ mod error;
 mod feed;
 mod graph;
 mod group;
+mod identity;
 mod intake;
 mod key;
 mod list_tree;
@@ -45,6 +46,10 @@ pub use batch::{BATCH_PUTS_MAX, Batch};
 pub use content::StoredContent;
 pub use database::{Database, Names};
 pub use error::{Error, ErrorClass, KeyFileProblem};
+pub use identity::{
+    Installed, Occupied, install_identity, keep_legacy_keys, legacy_keys, sealed_copy,
+    unlock_identity,
+};
 pub use key::{IdentitySummary, KeyFileKind, key_file_kind, rekey};
 pub use open::{Created, KEY_FILE};
 pub use options::{Options, Passphrase};

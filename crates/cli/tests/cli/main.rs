@@ -14,6 +14,7 @@ mod diff;
 mod generated;
 mod get;
 mod graph;
+mod identity;
 mod interrupt;
 mod key;
 mod ls;
