@@ -54,6 +54,31 @@ pub(crate) fn prompt(question: &str) -> Result<Option<Passphrase>, Failure> {
     }
 }
 
+/// Opens `what`, which needs its passphrase: the environment's, or asked for.
+pub(crate) fn for_opening(what: &str) -> Result<Passphrase, Failure> {
+    if let Some(given) = of_environment(VARIABLE)? {
+        return Ok(given);
+    }
+    prompt(&format!("Passphrase of {what}"))?.ok_or_else(|| {
+        Failure::new(Kind::PassphraseNeeded, format!("{what} needs its passphrase"))
+            .hint(format!("run at a terminal, or set {VARIABLE}_FILE"))
+    })
+}
+
+/// For a key file that is made anew: the environment's new one, else its passphrase, else asked for
+/// at a terminal; none where there is neither.
+pub(crate) fn for_new_file() -> Result<Option<Passphrase>, Failure> {
+    let given = match of_environment(VARIABLE_NEW)? {
+        Some(given) => Some(given),
+        None => of_environment(VARIABLE)?,
+    };
+    match given {
+        Some(given) => Ok(non_empty(given)),
+        None if std::io::stdin().is_terminal() => new_one(),
+        None => Ok(None),
+    }
+}
+
 /// A new passphrase: the environment's, or asked for twice. Empty means none.
 pub(crate) fn new_one() -> Result<Option<Passphrase>, Failure> {
     if let Some(given) = of_environment(VARIABLE_NEW)? {

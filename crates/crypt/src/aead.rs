@@ -17,6 +17,18 @@ pub(crate) struct OneTimeKey {
 }
 
 impl OneTimeKey {
+    /// Key 32, nonce 12 and commitment 32 of one derivation.
+    pub(crate) fn with_commitment(derived: &[u8; 76]) -> (Self, [u8; 32]) {
+        let (key, rest) = derived.split_at(KEY_LEN);
+        let (nonce, committed) = rest.split_at(NONCE_LEN);
+        let mut one = Self { key: [0; KEY_LEN], nonce: [0; NONCE_LEN] };
+        let mut commitment = [0; 32];
+        one.key.copy_from_slice(key);
+        one.nonce.copy_from_slice(nonce);
+        commitment.copy_from_slice(committed);
+        (one, commitment)
+    }
+
     fn cipher(&self) -> (LessSafeKey, Nonce) {
         let key = UnboundKey::new(&AES_256_GCM, &self.key).expect("32 bytes are an AES-256 key");
         (LessSafeKey::new(key), Nonce::assume_unique_for_key(self.nonce))

@@ -29,6 +29,18 @@ pub enum CryptError {
         /// What was being read.
         noun: &'static str,
     },
+    /// A recovery word that is not in the list. The word itself is not repeated.
+    #[error("word {position} is not a recovery word")]
+    UnknownWord {
+        /// Its place, from 1.
+        position: usize,
+    },
+    /// Too few or too many recovery words.
+    #[error("24 recovery words are needed, {found} were given")]
+    WordCount {
+        /// How many there are.
+        found: usize,
+    },
     /// The primitives of this build disagree with each other; the identity is not usable here.
     #[error("self-test of {noun} failed")]
     SelfTest {

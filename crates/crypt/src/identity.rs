@@ -14,7 +14,7 @@ use crate::signature::message;
 use crate::{CryptError, HybridSignature, PublicIdentity, Root};
 
 /// Where the encapsulation key lies inside an expanded decapsulation key (FIPS 203: dk || ek || h || z).
-const EK_IN_EXPANDED: core::ops::Range<usize> = 1536..3104;
+pub(crate) const EK_IN_EXPANDED: core::ops::Range<usize> = 1536..3104;
 
 /// An unlocked identity: its root and the key pairs that follow from it.
 pub struct Identity {

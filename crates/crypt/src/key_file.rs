@@ -249,14 +249,7 @@ fn keys(
     let stretched = cost.stretch(passphrase, salt);
     let mut out = Zeroizing::new([0; 76]);
     hkdf(salt, stretched.as_slice(), &[b"keyfile", head], out.as_mut_slice());
-    let (key, rest) = out.split_at(32);
-    let (nonce, committed) = rest.split_at(12);
-    let mut one = OneTimeKey { key: [0; 32], nonce: [0; 12] };
-    let mut commitment = [0; 32];
-    one.key.copy_from_slice(key);
-    one.nonce.copy_from_slice(nonce);
-    commitment.copy_from_slice(committed);
-    (one, commitment)
+    OneTimeKey::with_commitment(&out)
 }
 
 #[cfg(test)]

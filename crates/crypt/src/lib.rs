@@ -19,6 +19,7 @@ mod identity;
 mod kdf;
 pub mod key_file;
 mod keyring;
+mod legacy;
 mod member_record;
 mod membership;
 mod membership_log;
@@ -26,6 +27,7 @@ mod object;
 mod page;
 mod public_identity;
 mod random;
+mod recovery;
 mod root;
 mod secret;
 mod settings;
@@ -44,6 +46,10 @@ pub use genesis::{Genesis, SignedGenesis};
 pub use grant::{GRANT_LEN, GrantRecord};
 pub use identity::Identity;
 pub use keyring::Keyring;
+pub use legacy::{
+    LEGACY_CIPHERTEXT_LEN_MAX, LEGACY_CONTAINER_LEN_MAX, LEGACY_VERIFY_KEY_LEN, LegacyCiphertext,
+    LegacyKeys, legacy_verify,
+};
 pub use member_record::{Change, MemberRecord, Pin, Rights, SignedRecord};
 pub use membership::Membership;
 pub use membership_log::MembershipLog;

@@ -13,7 +13,7 @@ use crate::identity::x25519;
 use crate::kdf::hkdf;
 use crate::{CryptError, EpochSecret, Identity, PublicIdentity, Random, SUITE};
 
-const CIPHERTEXT_LEN: usize = 1568;
+pub(crate) const CIPHERTEXT_LEN: usize = 1568;
 const SEALED_LEN: usize = 32 + TAG_LEN;
 
 /// Bytes of an encoded wrap.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use crypt::{
@@ -15,12 +14,10 @@ use model::{Content, FormatError, GroupId, Name, ObjectId, Vertex, VertexHash};
 use crate::capsule_writer::VERSIONS_MAX;
 use crate::engine::lock;
 use crate::error::Error;
-use crate::options::Passphrase;
 use crate::session::{
     At, Change, CheckReport, CheckRequest, ContentReader, Cursor, Head, NameEntry, NamesQuery,
     Progress, Put, PutRequest, Session, Stats, Version,
 };
-use crate::world::KeyPlace;
 
 const NOUN: &str = "capsule";
 /// Bytes of one frame at most: the longest version or chunk and its seal.
@@ -57,20 +54,11 @@ struct Placed {
 }
 
 impl Capsule {
-    /// [`Self::with`] the identity in `key_file`.
-    pub fn open(
-        source: impl CapsuleSource + 'static,
-        key_file: &Path,
-        passphrase: Option<&Passphrase>,
-    ) -> Result<Self, Error> {
-        Self::with(source, &KeyPlace::of_path(key_file, false)?.unlock(passphrase)?.identity)
-    }
-
     /// Opens `source` as `identity`. Reads all of it once and verifies the signature.
     ///
     /// # Errors
     /// [`CryptError::NoKey`] when it is for somebody else.
-    pub fn with(source: impl CapsuleSource + 'static, identity: &Identity) -> Result<Self, Error> {
+    pub fn open(source: impl CapsuleSource + 'static, identity: &Identity) -> Result<Self, Error> {
         let mut scan = Scan { source: Box::new(source), hasher: labelled("capsule-body"), at: 0 };
         let head = CapsuleHead::decode(&scan.take(CAPSULE_HEAD_LEN)?)?;
         let keys = head.open(identity)?;

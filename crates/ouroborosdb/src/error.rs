@@ -143,6 +143,9 @@ fn class_of_crypt(error: &CryptError) -> ErrorClass {
         CryptError::Format(_) | CryptError::Unseal | CryptError::Signature { .. } => {
             ErrorClass::Corrupt
         }
+        CryptError::UnknownWord { .. }
+        | CryptError::WordCount { .. }
+        | CryptError::Checksum { .. } => ErrorClass::Usage,
         CryptError::SelfTest { .. } => ErrorClass::Internal,
         _ => ErrorClass::Refused,
     }
@@ -155,6 +158,8 @@ pub enum KeyFileProblem {
     Missing,
     /// Group or others can read it.
     TooOpen,
+    /// Another file is in its place: of another identity, under another passphrase, or damaged.
+    Occupied,
 }
 
 impl std::fmt::Display for KeyFileProblem {
@@ -162,6 +167,7 @@ impl std::fmt::Display for KeyFileProblem {
         f.write_str(match self {
             Self::Missing => "missing",
             Self::TooOpen => "readable by others; run chmod 600 on it",
+            Self::Occupied => "is there already, and is not the same",
         })
     }
 }

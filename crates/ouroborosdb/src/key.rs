@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crypt::key_file::{self, Argon2Cost, Source};
-use crypt::{Identity, OsRandom, PublicIdentity, Random, Root};
+use crypt::{Identity, OsRandom, Random, Root};
 use model::{ScopeId, UserId};
 use store::disk::{Access, Caching, Disk, DiskError, DiskLock};
 use store::folder_disk::FolderDisk;
@@ -77,12 +77,21 @@ impl KeyPlace {
 
     /// The whole file; `None` when there is none.
     pub(crate) fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-        let file = match self.disk.open(&self.name, Access::Read, Caching::Buffered) {
+        self.read_up_to(&self.name, KEY_FILE_LEN_MAX)
+    }
+
+    /// The file `name`, or as much of it as shows that it is longer than `limit`.
+    pub(crate) fn read_up_to(
+        &self,
+        name: &str,
+        limit: usize,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let file = match self.disk.open(name, Access::Read, Caching::Buffered) {
             Ok(file) => file,
             Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(disk_error(error)),
         };
-        let mut bytes = Zeroizing::new(vec![0; KEY_FILE_LEN_MAX + 1]);
+        let mut bytes = Zeroizing::new(vec![0; limit + 1]);
         let len = file.read_at(0, &mut bytes).map_err(disk_error)?;
         bytes.truncate(len);
         Ok(Some(bytes))
@@ -105,7 +114,7 @@ impl KeyPlace {
         random: &dyn Random,
         clock: &dyn Clock,
     ) -> Result<(), Error> {
-        let _lock = wait_for_lock(&*self.disk, &format!("{}.lock", self.name), clock)?;
+        let _lock = self.lock(clock)?;
         if self.read()?.is_some() {
             return Ok(());
         }
@@ -113,8 +122,12 @@ impl KeyPlace {
         self.replace(&sealed_root(&root, passphrase, random, clock)?)
     }
 
-    /// Writes the whole file: the old one or the new one is there, whatever happens.
     fn replace(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.write(&self.name, bytes)
+    }
+
+    /// Writes the whole file `name`: the old one or the new one is there, whatever happens.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let temporary = format!("{}.tmp", self.name);
         match self.disk.remove(&temporary) {
             Ok(()) => {}
@@ -126,21 +139,26 @@ impl KeyPlace {
             file.write_at(0, bytes)?;
             file.sync()?;
             drop(file);
-            self.disk.rename(&temporary, &self.name)?;
+            self.disk.rename(&temporary, name)?;
             self.disk.sync_dir("")
         };
         write().map_err(disk_error)
     }
 
+    /// Held while the file is read and replaced.
+    pub(crate) fn lock(&self, clock: &dyn Clock) -> Result<Box<dyn DiskLock>, Error> {
+        wait_for_lock(&*self.disk, &format!("{}.lock", self.name), clock)
+    }
+
     /// Protects the same identity by another passphrase, or none.
-    pub(crate) fn rekey(
+    pub fn rekey(
         &self,
         old: Option<&Passphrase>,
         new: Option<&Passphrase>,
         random: &dyn Random,
         clock: &dyn Clock,
     ) -> Result<(), Error> {
-        let _lock = wait_for_lock(&*self.disk, &format!("{}.lock", self.name), clock)?;
+        let _lock = self.lock(clock)?;
         let identity = self.unlock(old)?.identity;
         let bytes = sealed_root(identity.root(), new, random, clock)?;
         self.replace(&bytes)
@@ -148,7 +166,7 @@ impl KeyPlace {
 }
 
 /// The bytes of a key file, proven to open again before they replace anything.
-fn sealed_root(
+pub(crate) fn sealed_root(
     root: &Root,
     passphrase: Option<&Passphrase>,
     random: &dyn Random,
@@ -177,15 +195,6 @@ pub fn rekey(
 ) -> Result<(), Error> {
     let place = KeyPlace::of_path(key_file, false)?;
     place.rekey(old, new, &OsRandom, &SystemClock)
-}
-
-/// The public half of the identity in `key_file`.
-pub fn public_identity(
-    key_file: &Path,
-    passphrase: Option<&Passphrase>,
-) -> Result<PublicIdentity, Error> {
-    let place = KeyPlace::of_path(key_file, false)?;
-    Ok(place.unlock(passphrase)?.identity.public().clone())
 }
 
 /// What the key file at `key_file` needs to be opened.

@@ -30,6 +30,7 @@ mod error;
 mod feed;
 mod graph;
 mod group;
+mod identity;
 mod intake;
 mod key;
 mod list_tree;
@@ -52,7 +53,11 @@ pub use capsule_writer::CapsuleMade;
 pub use content::StoredContent;
 pub use database::{Database, Names};
 pub use error::{Error, ErrorClass, KeyFileProblem};
-pub use key::{IdentitySummary, KeyFileKind, fingerprint, key_file_kind, public_identity, rekey};
+pub use identity::{
+    Installed, Occupied, install_identity, keep_legacy_keys, legacy_keys, sealed_copy,
+    unlock_identity,
+};
+pub use key::{IdentitySummary, KeyFileKind, fingerprint, key_file_kind, rekey};
 pub use open::{Created, KEY_FILE};
 pub use options::{Options, Passphrase};
 pub use scope::HOME;

@@ -16,7 +16,7 @@ pub struct Passphrase(Zeroizing<String>);
 
 impl Passphrase {
     /// The text, to be stretched.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use common::{options, random, read};
 use crypt::{PublicIdentity, Rights};
-use ouroborosdb::{Database, Error, ErrorClass, HOME, Options, Scopes, Silent, public_identity};
+use ouroborosdb::{Database, Error, ErrorClass, HOME, Options, Scopes, Silent, unlock_identity};
 
 struct People {
     folder: tempfile::TempDir,
@@ -45,7 +45,7 @@ impl People {
     }
 
     fn bob_public(&self) -> PublicIdentity {
-        public_identity(&self.folder.path().join("bob.key"), None).unwrap()
+        unlock_identity(&self.folder.path().join("bob.key"), None).unwrap().public().clone()
     }
 
     fn share(&self, rights: Rights) {
@@ -208,7 +208,7 @@ fn rotating_gives_new_keys_and_keeps_everything_readable() {
 }
 
 fn alice_id(data: &Path) -> String {
-    public_identity(&data.join("identity.key"), None).unwrap().user_id().to_string()
+    unlock_identity(&data.join("identity.key"), None).unwrap().user_id().to_string()
 }
 
 #[test]

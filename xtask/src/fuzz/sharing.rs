@@ -44,7 +44,7 @@ pub(super) fn all() -> Vec<Target> {
         }),
         canonical("capsule head", vec![head.encode()], CapsuleHead::decode, CapsuleHead::encode),
         authentic("capsule", capsules, move |input| {
-            Capsule::with(Cursor::new(input.to_vec()), &bob).is_ok()
+            Capsule::open(Cursor::new(input.to_vec()), &bob).is_ok()
         }),
     ]
 }

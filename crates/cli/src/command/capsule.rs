@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use crypt::CryptError;
 use model::Name;
-use ouroborosdb::{At, Capsule, CapsuleMade, Database, Error, KeyFileKind, Session, key_file_kind};
+use ouroborosdb::{
+    At, Capsule, CapsuleMade, Database, Error, KeyFileKind, Session, key_file_kind, unlock_identity,
+};
 use serde_json::json;
 use tree::{Files, SystemFiles, versions_of};
 
@@ -185,7 +187,8 @@ pub(crate) fn open(context: &Context, args: Open) -> Result<(), Failure> {
         given => given,
     };
     let source = local_file::open_file(&args.file)?;
-    let capsule = Capsule::open(source, &key_file, passphrase.as_ref())
+    let capsule = unlock_identity(&key_file, passphrase.as_ref())
+        .and_then(|identity| Capsule::open(source, &identity))
         .map_err(|error| not_opened(error, &args.file))?;
     let sharer = ouroborosdb::fingerprint(&capsule.sharer().user_id());
     context.output.note(&format!("{} is from {sharer}", args.file.display()));

@@ -174,6 +174,9 @@ fn of_crypt(error: CryptError) -> Failure {
         CryptError::NotAuthorised { .. } | CryptError::NoKey { .. } => {
             Failure::new(Kind::Refused, error.to_string())
         }
+        CryptError::UnknownWord { .. }
+        | CryptError::WordCount { .. }
+        | CryptError::Checksum { .. } => Failure::new(Kind::Malformed, error.to_string()),
         CryptError::SelfTest { .. } => Failure::new(Kind::Internal, error.to_string()),
         error => Failure::new(Kind::Corrupt, error.to_string())
             .hint("restore the key file from a copy; ouroboros check names damaged data"),
@@ -187,6 +190,12 @@ fn of_key_file(path: &str, problem: KeyFileProblem) -> Failure {
             .hint("bring it back from a copy, or give --identity FILE: no one can make it anew"),
         KeyFileProblem::TooOpen => {
             failure("can be read by others; nothing was done").hint(format!("chmod 600 {path}"))
+        }
+        KeyFileProblem::Occupied => {
+            let mut failure =
+                failure("is there and is not proven to be the same; nothing was done");
+            failure.kind = Kind::Exists;
+            failure.hint("move it away, or --force, which keeps a key file under a name in .old")
         }
     }
     .about(path)

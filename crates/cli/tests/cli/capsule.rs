@@ -16,8 +16,8 @@ impl Two {
         let elsewhere = home.path("elsewhere").to_str().unwrap().to_owned();
         let words = ["--data", &elsewhere, "--identity", &key, "put", "-", "x"];
         home.run_with(&words, b"x").ok();
-        let public = ouroborosdb::public_identity(&home.path("bob.key"), None).unwrap();
-        let public = home.file("bob.public", public.to_text());
+        let public = ouroborosdb::unlock_identity(&home.path("bob.key"), None).unwrap();
+        let public = home.file("bob.public", public.public().to_text());
         Self { home, key, public }
     }
 

@@ -15,8 +15,8 @@ impl People {
         let elsewhere = home.path("elsewhere").to_str().unwrap().to_owned();
         let words = ["--data", &elsewhere, "--identity", &bob_key];
         home.run_with(&[&words[..], &["put", "-", "x"]].concat(), b"x").ok();
-        let public = ouroborosdb::public_identity(&home.path("bob.key"), None).unwrap();
-        let text = public.to_text();
+        let public = ouroborosdb::unlock_identity(&home.path("bob.key"), None).unwrap();
+        let text = public.public().to_text();
         let bob_public = home.file("bob.public", text);
         Self { home, bob_key, bob_public }
     }
