@@ -6,11 +6,15 @@
 //! detail. Secrets are zeroized on drop and print nothing.
 
 mod aead;
+mod chain;
+mod commit;
 mod compress;
 mod endorsement;
 mod epoch;
 mod epoch_keys;
 mod error;
+mod fork_proof;
+mod frontier;
 mod genesis;
 mod identity;
 mod kdf;
@@ -27,11 +31,17 @@ mod signature;
 mod store_keys;
 mod wrap;
 
+pub use chain::{ChainHead, chain_id};
+pub use commit::{
+    COMMIT_LEN_MAX, Carry, Commit, CommittedBlock, Release, SignedCommit, leaves_root,
+};
 pub use compress::{CompressionPolicy, Opener, Sealer};
 pub use endorsement::Endorsement;
 pub use epoch::{EpochCore, EpochRecord};
 pub use epoch_keys::EpochKeys;
 pub use error::CryptError;
+pub use fork_proof::ForkProof;
+pub use frontier::{FRONTIER_LEN_MAX, Frontier};
 pub use genesis::{Genesis, SignedGenesis};
 pub use identity::Identity;
 pub use member_record::{Change, MemberRecord, Pin, Rights, SignedRecord};
