@@ -1,6 +1,7 @@
 //! The golden vectors: bytes that every version writes or reads alike. Never edited after a release.
 //!
-//! Each line of `testdata/v1.txt` and `testdata/v1-commits.txt` is `name = hex`; `refused.` lines must not decode or open.
+//! Each line of `testdata/v1.txt` and `testdata/v1-commits.txt` is `name = hex`; `refused.` lines must
+//! not decode or open.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may panic")]
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ use crate::bundle_cache::BundleCache;
 use crate::dry::DryRuns;
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::frontier_file::FrontierFile;
 use crate::name_locks::NameLocks;
 use crate::pool::Pool;
 use crate::world::Clock;
@@ -40,6 +41,7 @@ pub(crate) struct Engine {
     pub(crate) name_locks: NameLocks,
     pub(crate) dry_runs: DryRuns,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) frontier: Option<FrontierFile>,
     deferred: Mutex<Deferred>,
 }
 
@@ -58,11 +60,12 @@ pub(crate) struct Parts {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) threads: usize,
+    pub(crate) frontier: Option<FrontierFile>,
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, keys, author, random, clock, threads } = parts;
+        let Parts { store, keys, author, random, clock, threads, frontier } = parts;
         Self {
             store,
             chunker: Chunker::new(keys.gear_table()),
@@ -80,6 +83,7 @@ impl Engine {
             name_locks: NameLocks::new(),
             dry_runs: DryRuns::default(),
             feed: Arc::new(Feed::default()),
+            frontier,
             deferred: Mutex::default(),
         }
     }
@@ -195,7 +199,9 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // Nobody is left to hear of a failure; what was acknowledged is already durable.
         let _ = self.sync_all();
-        let _ = self.store.close();
+        if self.store.close().is_ok() {
+            let _ = self.save_frontier();
+        }
         self.feed.close();
     }
 }

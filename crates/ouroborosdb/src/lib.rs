@@ -14,6 +14,7 @@
 //! `std::fs`, no clock or randomness but what [`World`] brings. A version is placed in the log
 //! behind everything it refers to, so what is visible is whole.
 
+mod authorship;
 mod batch;
 mod bundle;
 mod bundle_cache;
@@ -26,11 +27,13 @@ mod dry;
 mod engine;
 mod error;
 mod feed;
+mod frontier_file;
 mod graph;
 mod group;
 mod intake;
 mod key;
 mod list_tree;
+mod member_signer;
 mod name_locks;
 mod open;
 mod options;
@@ -41,6 +44,7 @@ mod session;
 mod watch;
 mod world;
 
+pub use authorship::Authorship;
 pub use batch::{BATCH_PUTS_MAX, Batch};
 pub use content::StoredContent;
 pub use database::{Database, Names};
@@ -53,5 +57,6 @@ pub use session::{
     NAMES_PAGE_MAX, NameEntry, NamesQuery, Progress, Put, PutRequest, Session, Silent, Stats,
     Version,
 };
+pub use store::Proof;
 pub use watch::Watch;
-pub use world::{Clock, KeyPlace, SystemClock, World};
+pub use world::{Clock, FrontierPlace, KeyPlace, SystemClock, World};

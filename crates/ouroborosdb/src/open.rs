@@ -17,13 +17,17 @@ use crypt::{
 use model::{EpochId, ScopeId};
 use store::disk::{Disk, DiskLock};
 use store::folder_disk::FolderDisk;
-use store::{Problem, Store, StoreError, StoreOptions, Writer, read_records, write_record};
+use store::{
+    Problem, Signing, Store, StoreError, StoreOptions, Writer, read_records, write_record,
+};
 
 use crate::engine::{Engine, Parts};
 use crate::error::{Error, KeyFileProblem};
+use crate::frontier_file::FrontierFile;
 use crate::key::{IdentitySummary, KeyFileKind, Unlocked, disk_error, fingerprint};
+use crate::member_signer::MemberSigner;
 use crate::options::Options;
-use crate::world::{Clock, KeyPlace, SystemClock, World};
+use crate::world::{Clock, FrontierPlace, KeyPlace, SystemClock, World};
 
 /// The key file's name when it lies in the data folder.
 pub const KEY_FILE: &str = "identity.key";
@@ -78,41 +82,61 @@ pub(crate) fn real_world(path: &Path, options: &Options) -> Result<World, Error>
         Some(identity) => KeyPlace::of_path(identity, options.create)?,
         None => KeyPlace::of_path(&path.join(KEY_FILE), options.create)?,
     };
-    Ok(World { disk, key_file, random: Arc::new(OsRandom), clock: Arc::new(SystemClock) })
+    let frontier = match &options.state {
+        Some(state) => FrontierPlace::of_paths(state, path)?,
+        None => None,
+    };
+    let (random, clock) = (Arc::new(OsRandom), Arc::new(SystemClock));
+    Ok(World { disk, key_file, random, clock, frontier })
 }
 
 pub(crate) fn open(world: World, options: &Options) -> Result<Opened, Error> {
     let made = if is_complete(&*world.disk)? { None } else { make(&world, options)? };
     let unlocked = world.key_file.unlock(options.passphrase.as_ref())?;
     let keyring = keyring(&*world.disk, &unlocked.identity)?;
-    let World { disk, key_file, random, clock } = world;
+    let World { disk, key_file, random, clock, frontier } = world;
     let scope = keyring.writing.scope();
     let user = unlocked.identity.user_id();
+    let Unlocked { identity, kind } = unlocked;
+    let (nonce, _) = scope.as_bytes().split_first_chunk().expect("32 bytes hold 16");
+    let local = identity.local_key(nonce);
+    let signer = Arc::new(MemberSigner { identity, membership: keyring.membership });
+    let mut frontier_file = None;
     let open = || {
-        let (nonce, _) = scope.as_bytes().split_first_chunk().expect("32 bytes hold 16");
-        let local = unlocked.identity.local_key(nonce);
-        let keys = StoreKeys { epochs: keyring.epochs.clone(), local };
-        let writer = Writer { user, keys: Arc::clone(&keyring.writing) };
+        // Read again on every try: who had the store open meanwhile wrote it.
+        let read = frontier.clone().map(|place| {
+            FrontierFile::open(place, (scope, user), local.clone(), options.accept_rollback)
+        });
+        frontier_file = read.transpose()?;
+        let signing = Signing {
+            signer: signer.clone(),
+            frontier: frontier_file.as_ref().map(FrontierFile::known).unwrap_or_default(),
+            accept_rollback: options.accept_rollback,
+        };
+        let keys = StoreKeys { epochs: keyring.epochs.clone(), local: local.clone() };
+        let keys_writing = Arc::clone(&keyring.writing);
+        let writer = Writer { user, keys: keys_writing, signing: Some(signing) };
         let store_options = StoreOptions {
             memory_bytes: options.memory_bytes,
             background: options.background,
             accept_damage: options.accept_damage,
             ..StoreOptions::default()
         };
-        Store::open(Arc::clone(&disk), keys, writer, store_options, Arc::clone(&random))
+        Ok(Store::open(Arc::clone(&disk), keys, writer, store_options, Arc::clone(&random))?)
     };
     let store = wait_while_busy(&*clock, options.wait, open)?;
     let summary = IdentitySummary {
         user,
         fingerprint: fingerprint(&user),
         key_file: key_file.path,
-        kind: unlocked.kind,
+        kind,
         scopes: vec![scope],
     };
-    let created = made.map(|key_file| Created { key_file, kind: unlocked.kind, scope });
+    let created = made.map(|key_file| Created { key_file, kind, scope });
     let threads = options.thread_count();
     let keys = keyring.writing;
-    let engine = Engine::new(Parts { store, keys, author: user, random, clock, threads });
+    let frontier = frontier_file;
+    let engine = Engine::new(Parts { store, keys, author: user, random, clock, threads, frontier });
     Ok(Opened { engine, created, summary })
 }
 
@@ -130,8 +154,8 @@ fn make(world: &World, options: &Options) -> Result<Option<Option<String>>, Erro
     }
     refuse_foreign_folder(world)?;
     let lock = || match world.disk.lock(LOCK) {
-        Err(error) if error.source.kind() == ErrorKind::WouldBlock => Err(StoreError::Busy),
-        lock => Ok(lock?),
+        Err(error) if error.source.kind() == ErrorKind::WouldBlock => Err(StoreError::Busy.into()),
+        lock => Ok(lock.map_err(disk_error)?),
     };
     let held: Box<dyn DiskLock> = wait_while_busy(&*world.clock, options.wait, lock)?;
     if is_complete(&*world.disk)? {
@@ -150,7 +174,7 @@ fn make(world: &World, options: &Options) -> Result<Option<Option<String>>, Erro
     make_records(world, &identity)?;
     // Takes the same lock; all that is left to do is the same whoever does it.
     drop(held);
-    let create = || Store::create(&*world.disk, &*world.random);
+    let create = || Ok(Store::create(&*world.disk, &*world.random)?);
     wait_while_busy(&*world.clock, options.wait, create)?;
     Ok(Some((!has_key).then(|| world.key_file.path.clone())))
 }
@@ -195,6 +219,7 @@ fn make_records(world: &World, identity: &Identity) -> Result<(), Error> {
 struct Keyring {
     epochs: Vec<Arc<EpochKeys>>,
     writing: Arc<EpochKeys>,
+    membership: Membership,
 }
 
 fn keyring(disk: &dyn Disk, identity: &Identity) -> Result<Keyring, Error> {
@@ -215,7 +240,7 @@ fn keyring(disk: &dyn Disk, identity: &Identity) -> Result<Keyring, Error> {
     let heads = epochs.iter().filter(|keys| !followed(keys.epoch()));
     let writing = heads.min_by_key(|keys| keys.epoch()).cloned();
     let writing = writing.ok_or_else(|| missing("epoch"))?;
-    Ok(Keyring { epochs, writing })
+    Ok(Keyring { epochs, writing, membership })
 }
 
 /// The public records of a data folder.
@@ -271,16 +296,16 @@ impl Records {
 fn wait_while_busy<T>(
     clock: &dyn Clock,
     wait: Duration,
-    mut attempt: impl FnMut() -> Result<T, StoreError>,
+    mut attempt: impl FnMut() -> Result<T, Error>,
 ) -> Result<T, Error> {
     let mut waited = Duration::ZERO;
     loop {
         match attempt() {
-            Err(StoreError::Busy) if waited < wait => {
+            Err(Error::Store(StoreError::Busy)) if waited < wait => {
                 clock.sleep(BUSY_PAUSE);
                 waited += BUSY_PAUSE;
             }
-            result => return Ok(result?),
+            result => return result,
         }
     }
 }

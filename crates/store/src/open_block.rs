@@ -43,6 +43,8 @@ pub(crate) struct OpenBlock {
     pub(crate) unsynced: Vec<(Place, SealedObject)>,
     /// Ordinals for bundles, pads and the index.
     next_ordinal: u64,
+    /// Present once it is finished.
+    pub(crate) root: Option<BlockRoot>,
 }
 
 /// Where an interrupted or closed open block goes on.
@@ -84,6 +86,7 @@ impl OpenBlock {
             entries: Vec::new(),
             unsynced: Vec::new(),
             next_ordinal: 0,
+            root: None,
         })
     }
 
@@ -103,6 +106,7 @@ impl OpenBlock {
             entries: resumed.entries,
             unsynced: Vec::new(),
             next_ordinal: resumed.next_ordinal,
+            root: None,
         })
     }
 
@@ -292,6 +296,7 @@ impl OpenBlock {
         }
         self.filling = AlignedBuf::new();
         self.written = small(len);
+        self.root = Some(root);
         Ok(root)
     }
 }

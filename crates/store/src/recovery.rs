@@ -10,6 +10,7 @@ use crate::error::{Problem, StoreError, block_file};
 use crate::folder::{DAMAGED, blocks_in, is_not_found};
 use crate::index::{IndexMeta, LocalIndex};
 use crate::lane::Frozen;
+use crate::ledger::commit_rest;
 use crate::object::SealedObject;
 use crate::open_block::{OpenBlock, Resumed};
 use crate::packed::{PackedBlock, indexed_objects};
@@ -32,6 +33,7 @@ pub(crate) fn recover(inner: &Inner) -> Result<(), StoreError> {
     open_index(inner)?;
     let present: Vec<BlockNumber> = packed.iter().map(|(number, _)| *number).collect();
     find_missing(inner, &present, &open)?;
+    commit_rest(inner, &present)?;
     replay_packed(inner, &present)?;
     let clean = inner.superblock().clean.clone();
     if let Some(ends) = &clean {
@@ -391,6 +393,7 @@ pub(crate) fn rebuild(inner: &Inner) -> Result<(), StoreError> {
 fn refold(inner: &Inner) -> Result<(), StoreError> {
     let present: Vec<_> =
         blocks_in(&*inner.disk, "blocks")?.into_iter().map(|(number, _)| number).collect();
+    commit_rest(inner, &present)?;
     replay_packed(inner, &present)?;
     // Not every file in `open/` counts: a dead one may show what no power loss will leave.
     let open: Vec<(BlockNumber, Option<u32>)> = {

@@ -2,6 +2,7 @@
 //! `reliability`). All of it can be found again from blocks: a lost or stale copy costs time, never
 //! data.
 
+use crypt::Random;
 use model::codec::{Reader, Writer};
 use model::hash::hash;
 use model::{BlockNumber, FormatError, Incarnation, StoreId};
@@ -47,6 +48,13 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
+    /// From now on the folder's writers write chains of their own.
+    pub(crate) fn draw_incarnation(&mut self, random: &dyn Random) {
+        let mut incarnation = [0; 16];
+        random.fill(&mut incarnation);
+        self.incarnation = Incarnation::new(incarnation);
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::over(Vec::with_capacity(LEN));
         out.raw(&MAGIC).u32(FORMAT).u64(self.generation).raw(self.store_id.as_bytes());

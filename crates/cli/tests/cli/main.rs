@@ -14,6 +14,7 @@ mod diff;
 mod generated;
 mod get;
 mod graph;
+mod history;
 mod interrupt;
 mod key;
 mod ls;
