@@ -1,9 +1,8 @@
 use crypt::{Carry, CommittedBlock, ObjectKind, leaves_root};
 use model::{BlockNumber, BlockRoot, ChainId, VertexHash};
 
-use crate::block::{BlockHeader, IndexEntry, TAIL_LEN};
+use crate::block::{BlockHeader, IndexEntry};
 use crate::error::{StoreError, block_file};
-use crate::open_block::OpenBlock;
 use crate::packed::PackedBlock;
 use crate::scan::{Scan, read_block};
 use crate::store::Inner;
@@ -26,17 +25,11 @@ impl BlockFacts {
         header: &BlockHeader,
         root: BlockRoot,
         len: u64,
-        entries: &[IndexEntry],
+        versions: impl IntoIterator<Item = VertexHash>,
     ) -> Self {
-        let leaves_root = leaves_root(versions(entries));
+        let leaves_root = leaves_root(versions);
         let block = CommittedBlock { number: header.number, root, len, leaves_root };
         Self { chain: header.chain, block }
-    }
-
-    /// Of a block that was finished in this process.
-    pub(crate) fn of_finished(block: &OpenBlock) -> Option<Self> {
-        let len = u64::from(block.written).checked_sub(TAIL_LEN as u64)?;
-        Some(Self::new(&block.header, block.root?, len, &block.entries))
     }
 
     /// Of a block on disk.
@@ -44,7 +37,7 @@ impl BlockFacts {
         let block = PackedBlock::open(inner, number)?;
         let keys = inner.keys_of(&block.header)?;
         let entries = block.entries(&keys)?;
-        Ok(Self::new(&block.header, block.tail.root, block.tail.len, &entries))
+        Ok(Self::new(&block.header, block.tail.root, block.tail.len, versions(&entries)))
     }
 }
 

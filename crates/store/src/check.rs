@@ -7,7 +7,7 @@ use model::hash::block_root;
 use model::{BlockNumber, Content, List, Name, ObjectId, Vertex};
 
 use crate::block::{IndexEntry, Place};
-use crate::block_facts::BlockFacts;
+use crate::block_facts::{BlockFacts, versions};
 use crate::bundle;
 use crate::commit_table::check_commits;
 use crate::error::{Problem, StoreError, block_file};
@@ -157,7 +157,7 @@ fn check_packed(
         check_bytes(&block, &keys, &entries, buffers)?;
         report.bytes_verified += buffers.file.len() as u64;
     }
-    Ok(BlockFacts::new(&block.header, block.tail.root, block.tail.len, &entries))
+    Ok(BlockFacts::new(&block.header, block.tail.root, block.tail.len, versions(&entries)))
 }
 
 /// The root covers every byte; the batches must be whole; the index must name the frames there are.

@@ -202,3 +202,68 @@ impl CommitFile {
         Ok((self.file.read_at(offset, &mut out)? == N).then_some(out))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crypt::{Commit, Identity, Release, Root};
+    use model::{BlockRoot, EpochId, Incarnation, ScopeId};
+
+    use super::*;
+
+    fn commit() -> Commit {
+        Commit {
+            scope: ScopeId::new([1; 32]),
+            writer: writer().user_id(),
+            incarnation: Incarnation::new([2; 16]),
+            seq: 1,
+            prev: [0; 32],
+            membership_head: Vec::new(),
+            epoch: EpochId::new([3; 32]),
+            seen: Vec::new(),
+            block: None,
+            carries: Vec::new(),
+            releases: Vec::new(),
+        }
+    }
+
+    fn writer() -> Identity {
+        Identity::from_root(Root::from_bytes([4; 32])).unwrap()
+    }
+
+    fn framed(commit: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(commit.len()).unwrap().to_le_bytes();
+        let covered = [len.as_slice(), &[0; 8], commit].concat();
+        [covered.as_slice(), &check(&covered), &len].concat()
+    }
+
+    #[test]
+    fn a_frame_refuses_every_cut_and_every_flipped_bit() {
+        let signed = commit().sign(&writer()).unwrap();
+        let bytes = encode_frame(&signed, 77);
+        assert_eq!(bytes.len(), signed.encode().len() + OVERHEAD);
+        assert_eq!(decode_frame(&bytes), Ok((signed, 77)));
+        for len in 0..bytes.len() {
+            assert!(decode_frame(&bytes[..len]).is_err(), "{len}");
+        }
+        assert!(decode_frame(&[bytes.as_slice(), &[0]].concat()).is_err());
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            assert!(decode_frame(&flipped).is_err(), "{at}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_a_frame_have_limits() {
+        assert_eq!(commit_len(u32::try_from(SIGNATURE_LEN).unwrap() - 1), None);
+        assert_eq!(commit_len(u32::try_from(COMMIT_LEN_MAX).unwrap()), Some(COMMIT_LEN_MAX));
+        assert_eq!(commit_len(u32::try_from(COMMIT_LEN_MAX).unwrap() + 1), None);
+        let invalid = Err(FormatError::Invalid { noun: NOUN });
+        assert_eq!(decode_frame(&framed(&vec![0; COMMIT_LEN_MAX + 1])), invalid);
+        assert_eq!(decode_frame(&framed(&vec![0; SIGNATURE_LEN - 1])), invalid);
+        let release = |byte| Release { root: BlockRoot::new([byte; 32]), replaced_by: Vec::new() };
+        let long = Commit { releases: (0..=255).map(release).collect(), ..commit() };
+        let long = long.sign(&writer()).unwrap();
+        assert_eq!(decode_frame(&framed(&long.encode())), Ok((long, 0)));
+    }
+}

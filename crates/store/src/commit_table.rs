@@ -247,7 +247,7 @@ fn prove(
         Err(StoreError::Corrupt { problem, .. }) => return refused(problem),
         Err(error) => return Err(error),
     };
-    let facts = BlockFacts::new(&block.header, block.tail.root, block.tail.len, &entries);
+    let facts = BlockFacts::new(&block.header, block.tail.root, block.tail.len, versions(&entries));
     let entry = match table.of(&facts) {
         Ok(entry) => entry,
         Err(Problem::Uncommitted) => return Ok(Proof::Claimed),

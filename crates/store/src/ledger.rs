@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crypt::{Carry, ChainHead, Commit, Frontier, Random};
 use model::{BlockNumber, ChainId, Incarnation};
 
-use crate::block_facts::{BlockFacts, carried};
+use crate::block::TAIL_LEN;
+use crate::block_facts::{BlockFacts, carried, versions};
 use crate::commit_file::{CommitFile, commit_path};
 use crate::commit_log::CommitLog;
 use crate::disk::Disk;
@@ -134,13 +135,18 @@ impl Inner {
         if self.ledger().is_none() {
             return;
         }
-        let facts = {
+        let finished = {
             let lane = self.lane();
             let front = lane.packing.front().filter(|front| front.header.number == number);
-            front.and_then(BlockFacts::of_finished)
+            front.and_then(|front| {
+                let versions: Vec<_> = versions(&front.entries).collect();
+                Some((front.header, front.root?, front.written, versions))
+            })
         };
-        if let Some(facts) = facts {
-            self.commit(&facts, None);
+        // Hashed without the lane: others append meanwhile.
+        if let Some((header, root, written, versions)) = finished {
+            let len = u64::from(written).saturating_sub(TAIL_LEN as u64);
+            self.commit(&BlockFacts::new(&header, root, len, versions), None);
         }
     }
 
