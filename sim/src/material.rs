@@ -1,15 +1,19 @@
 //! Fixed keys, and sealed objects to put into a store.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crypt::{
-    CompressionPolicy, EpochKeys, EpochSecret, ObjectKind, Opener, Sealer, SeededRandom, StoreKeys,
+    Commit, CompressionPolicy, CryptError, EpochKeys, EpochSecret, Frontier, Identity, ObjectKind,
+    Opener, PublicIdentity, Root, Sealer, SeededRandom, SignedCommit, StoreKeys,
 };
 use model::hash::HashKey;
-use model::{ChunkEntry, EpochId, ObjectId, ScopeId, UserId, Vertex};
+use model::{ChainId, ChunkEntry, EpochId, ObjectId, RecordId, ScopeId, UserId, Vertex};
 use store::disk::Disk;
-use store::{BundleMember, Location, SealedObject, Store, StoreError, StoreOptions, Writer};
+use store::{
+    BundleMember, CommitSigner, Location, SealedObject, Signing, Store, StoreError, StoreOptions,
+    Writer,
+};
 
 /// The keys of every simulated store.
 #[derive(Clone)]
@@ -35,8 +39,44 @@ impl Default for Keys {
         let secret = EpochSecret::from_bytes([7; 32]);
         let epoch = Arc::new(EpochKeys::new(ScopeId::new([1; 32]), id, id, &secret));
         let store = StoreKeys { epochs: vec![Arc::clone(&epoch)], local: HashKey::new([9; 32]) };
-        let writer = Writer { user: AUTHOR, keys: Arc::clone(&epoch) };
+        let writer =
+            Writer { user: SIGNER.0.user_id(), keys: Arc::clone(&epoch), signing: Some(signing()) };
         Self { epoch, store, writer }
+    }
+}
+
+/// Commits are signed in images too.
+struct Signer(Identity);
+
+static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
+    let root = Root::from_bytes([5; 32]);
+    Signer(Identity::from_root(root).expect("the primitives agree"))
+});
+
+fn signing() -> Signing {
+    Signing {
+        signer: Arc::new(&*SIGNER),
+        frontier: Frontier::default(),
+        may_sign: true,
+        accept_rollback: false,
+    }
+}
+
+impl CommitSigner for &'static Signer {
+    fn sign(&self, commit: Commit) -> Result<SignedCommit, CryptError> {
+        commit.sign(&self.0)
+    }
+
+    fn public(&self, user: UserId) -> Option<&PublicIdentity> {
+        (self.0.user_id() == user).then(|| self.0.public())
+    }
+
+    fn counts(&self, _: UserId, _: &ChainId, _: u64) -> bool {
+        true
+    }
+
+    fn membership_head(&self) -> &[RecordId] {
+        &[]
     }
 }
 

@@ -60,6 +60,14 @@ impl Context {
             })
     }
 
+    /// The folder that remembers how far stores were seen; none without a home.
+    fn state_folder(&self) -> Option<PathBuf> {
+        let set = |name: &str| var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        set("XDG_STATE_HOME")
+            .map(|folder| folder.join("ouroboros"))
+            .or_else(|| set("HOME").map(|folder| folder.join(".local/state/ouroboros")))
+    }
+
     /// The key file, when one was named.
     pub(crate) fn identity_file(&self) -> Option<PathBuf> {
         let named = var_os("OUROBOROS_IDENTITY").filter(|value| !value.is_empty());
@@ -71,10 +79,15 @@ impl Context {
         Ok(Box::new(self.open_database(absent)?))
     }
 
-    /// Opens a store although acknowledged bytes of its log are lost: what is whole goes on, the
-    /// damaged file is put aside.
-    pub(crate) fn open_damaged(&self) -> Result<Box<dyn Session>, Failure> {
-        let options = Options { accept_damage: true, ..Options::default() };
+    /// Opens a store for a check. With `accept_damage` although acknowledged bytes of its log are lost:
+    /// what is whole goes on, the damaged file is put aside. With `accept_rollback` although it is
+    /// older than what was seen of it.
+    pub(crate) fn open_checked(
+        &self,
+        accept_damage: bool,
+        accept_rollback: bool,
+    ) -> Result<Box<dyn Session>, Failure> {
+        let options = Options { accept_damage, accept_rollback, ..Options::default() };
         Ok(Box::new(self.open_with(Absent::Refuse, options)?))
     }
 
@@ -121,6 +134,7 @@ impl Context {
             identity: self.identity_file(),
             passphrase: passphrase::of_environment(passphrase::VARIABLE)?,
             create: absent == Absent::Make,
+            state: self.state_folder(),
             wait: Duration::from_secs(self.global.wait.into()),
             ..options
         })
@@ -155,7 +169,7 @@ fn imagined() -> Result<Database, Failure> {
     let key_file =
         KeyPlace { disk: disk.clone(), name: KEY_FILE.to_owned(), path: KEY_FILE.to_owned() };
     let (random, clock) = (Arc::new(OsRandom), Arc::new(SystemClock));
-    Ok(Database::with(World { disk, key_file, random, clock }, Options::default())?)
+    Ok(Database::with(World { disk, key_file, random, clock, frontier: None }, Options::default())?)
 }
 
 /// Why a store could not be opened, with the folder's name where that helps.

@@ -8,11 +8,15 @@
 mod aead;
 mod armour;
 mod capsule;
+mod chain;
+mod commit;
 mod compress;
 mod endorsement;
 mod epoch;
 mod epoch_keys;
 mod error;
+mod fork_proof;
+mod frontier;
 mod genesis;
 mod grant;
 mod identity;
@@ -37,11 +41,17 @@ mod store_keys;
 mod wrap;
 
 pub use capsule::{CAPSULE_HEAD_LEN, CapsuleHead};
+pub use chain::{ChainHead, chain_id};
+pub use commit::{
+    COMMIT_LEN_MAX, Carry, Commit, CommittedBlock, Release, SignedCommit, leaves_root,
+};
 pub use compress::{CompressionPolicy, Opener, Sealer};
 pub use endorsement::Endorsement;
 pub use epoch::{EpochCore, EpochRecord};
 pub use epoch_keys::EpochKeys;
 pub use error::CryptError;
+pub use fork_proof::ForkProof;
+pub use frontier::{FRONTIER_LEN_MAX, Frontier};
 pub use genesis::{Genesis, SignedGenesis};
 pub use grant::{GRANT_LEN, GrantRecord};
 pub use identity::Identity;

@@ -16,6 +16,7 @@ pub struct Membership {
     members: BTreeMap<UserId, (PublicIdentity, Rights)>,
     removals: BTreeMap<UserId, Vec<RecordId>>,
     pins: BTreeMap<UserId, BTreeMap<ChainId, Pin>>,
+    writers_ever: BTreeMap<UserId, PublicIdentity>,
     settings: Option<Vec<u8>>,
 }
 
@@ -42,6 +43,7 @@ impl Membership {
             members: log.members(&removals, &standing),
             removals: log.removed(&removals),
             pins: log.pins(&removals),
+            writers_ever: log.writers_ever(&standing),
             settings: log.settings(&standing),
         }
     }
@@ -90,6 +92,19 @@ impl Membership {
     /// a chain the lowest counts.
     pub fn pins_of(&self, user: UserId) -> Option<&BTreeMap<ChainId, Pin>> {
         self.pins.get(&user)
+    }
+
+    /// The keys of who may write or once might: their commits are verified with them, and
+    /// [`Self::counts`] tells which of those count.
+    pub fn writer_ever(&self, user: UserId) -> Option<&PublicIdentity> {
+        self.writers_ever.get(&user)
+    }
+
+    /// Whether commit `seq` of a chain of `user` counts: all do of a writer, up to its pins those of
+    /// a removed one.
+    pub fn counts(&self, user: UserId, chain: &ChainId, seq: u64) -> bool {
+        let pin = self.pins.get(&user).and_then(|pins| pins.get(chain));
+        self.rights_of(user).contain(Rights::WRITER) || pin.is_some_and(|pin| seq <= pin.seq)
     }
 
     /// The sealed settings; of concurrent ones those of the greatest record id.
@@ -306,6 +321,23 @@ impl<'a> Log<'a> {
             }
         }
         members
+    }
+
+    fn writers_ever(
+        &self,
+        standing: &BTreeMap<usize, Seniority>,
+    ) -> BTreeMap<UserId, PublicIdentity> {
+        let admins = self.genesis.admins().iter();
+        let mut writers: BTreeMap<UserId, PublicIdentity> =
+            admins.map(|admin| (admin.user_id(), admin.clone())).collect();
+        for node in standing.keys().filter_map(|at| self.nodes.get(*at)) {
+            if let Change::Add { subject, rights, .. } = node.change
+                && rights.contain(Rights::WRITER)
+            {
+                writers.entry(subject.user_id()).or_insert_with(|| PublicIdentity::clone(subject));
+            }
+        }
+        writers
     }
 
     fn pins(&self, removals: &BTreeSet<usize>) -> BTreeMap<UserId, BTreeMap<ChainId, Pin>> {

@@ -4,9 +4,10 @@
 use model::{BlockNonce, EpochId, ScopeId};
 use ouroboros_crypt::key_file::{Argon2Cost, Source};
 use ouroboros_crypt::{
-    Change, CompressionPolicy, EpochKeys, EpochRecord, EpochSecret, FRAME_PREFIX_LEN, Genesis,
-    HybridSignature, Identity, MemberRecord, Membership, ObjectKind, Opener, PublicIdentity,
-    Random, Rights, Root, Sealer, SeededRandom, SignedGenesis, SignedRecord, Wrap, key_file,
+    ChainHead, Change, Commit, CompressionPolicy, EpochKeys, EpochRecord, EpochSecret,
+    FRAME_PREFIX_LEN, ForkProof, Frontier, Genesis, HybridSignature, Identity, MemberRecord,
+    Membership, ObjectKind, Opener, PublicIdentity, Random, Rights, Root, Sealer, SeededRandom,
+    SignedCommit, SignedGenesis, SignedRecord, Wrap, key_file,
 };
 
 const ROUNDS: u64 = 10_000;
@@ -38,7 +39,7 @@ fn page(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(bytes.to_vec())
 }
 
-const DECODERS: [Decoder; 9] = [
+const DECODERS: [Decoder; 12] = [
     frame,
     key_file_kind,
     page,
@@ -48,7 +49,14 @@ const DECODERS: [Decoder; 9] = [
     |bytes| Some(SignedRecord::decode(bytes).ok()?.encode()),
     |bytes| Some(EpochRecord::decode(bytes).ok()?.encode()),
     |bytes| Some(Wrap::decode(bytes).ok()?.encode()),
+    |bytes| Some(SignedCommit::decode(bytes).ok()?.encode()),
+    |bytes| Some(ForkProof::decode(bytes).ok()?.encode()),
+    |bytes| Frontier::decode(bytes, &local_key()).ok()?.encode(&local_key()).ok(),
 ];
+
+fn local_key() -> model::hash::HashKey {
+    model::hash::HashKey::new([1; 32])
+}
 
 /// One sound input for each decoder.
 fn sound() -> Vec<Vec<u8>> {
@@ -87,7 +95,35 @@ fn sound() -> Vec<Vec<u8>> {
         record.sign(&[&alice]).encode(),
         epoch.encode(),
         wrap.unwrap().encode(),
+        commit(&alice, 1).encode(),
+        ForkProof::of(commit(&alice, 1), commit(&alice, 2)).unwrap().encode(),
+        frontier(&commit(&alice, 1)).encode(&local_key()).unwrap(),
     ]
+}
+
+fn commit(writer: &Identity, epoch: u8) -> SignedCommit {
+    let head = ChainHead { chain: model::ChainId::new([7; 32]), seq: 3, hash: [8; 32] };
+    Commit {
+        scope: ScopeId::new([1; 32]),
+        writer: writer.user_id(),
+        incarnation: model::Incarnation::new([2; 16]),
+        seq: 1,
+        prev: [0; 32],
+        membership_head: vec![model::RecordId::new([5; 32])],
+        epoch: EpochId::new([epoch; 32]),
+        seen: vec![head],
+        block: None,
+        carries: Vec::new(),
+        releases: Vec::new(),
+    }
+    .sign(writer)
+    .unwrap()
+}
+
+fn frontier(commit: &SignedCommit) -> Frontier {
+    let mut frontier = Frontier::default();
+    frontier.advance(commit.commit().head());
+    frontier
 }
 
 fn below(random: &SeededRandom, bound: usize) -> usize {

@@ -1,24 +1,34 @@
 //! The golden vectors: bytes that every version writes or reads alike. Never edited after a release.
 //!
-//! Each line of `testdata/v1.txt` is `name = hex`; `refused.` lines must not decode or open.
+//! Each line of `testdata/v1.txt` and `testdata/v1-commits.txt` is `name = hex`; `refused.` lines must
+//! not decode or open.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may panic")]
 
 use std::collections::BTreeMap;
 
-use model::{BlockNonce, EpochId, ObjectId, ScopeId};
+use model::hash::HashKey;
+use model::{
+    BlockNonce, BlockNumber, BlockRoot, ChainId, EpochId, Incarnation, ObjectId, RecordId, ScopeId,
+    VertexHash,
+};
 use ouroboros_crypt::key_file::{Argon2Cost, Source};
 use ouroboros_crypt::{
-    CompressionPolicy, EpochKeys, EpochRecord, EpochSecret, Genesis, HybridSignature, Identity,
-    Membership, ObjectKind, Opener, PageKeys, PublicIdentity, Root, Sealer, SeededRandom,
-    SignedGenesis, Wrap, key_file,
+    Carry, ChainHead, Commit, CommittedBlock, CompressionPolicy, EpochKeys, EpochRecord,
+    EpochSecret, ForkProof, Frontier, Genesis, HybridSignature, Identity, Membership, ObjectKind,
+    Opener, PageKeys, PublicIdentity, Release, Root, Sealer, SeededRandom, SignedCommit,
+    SignedGenesis, Wrap, key_file, leaves_root,
 };
 
-const VECTORS: &str = include_str!("../testdata/v1.txt");
+const VECTORS: [&str; 2] =
+    [include_str!("../testdata/v1.txt"), include_str!("../testdata/v1-commits.txt")];
 const NONCE: BlockNonce = BlockNonce::new([5; 16]);
 
 fn vectors() -> BTreeMap<&'static str, Vec<u8>> {
     let byte = |pair: &[u8]| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap();
-    let lines = VECTORS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = VECTORS
+        .into_iter()
+        .flat_map(str::lines)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let parsed = lines.map(|line| {
         let (name, hex) = line.split_once(" = ").unwrap();
         (name, hex.as_bytes().chunks(2).map(byte).collect())
@@ -104,6 +114,57 @@ fn written() -> BTreeMap<&'static str, Vec<u8>> {
     all
 }
 
+/// Signed histories came later, with vectors of their own.
+fn written_commits() -> BTreeMap<&'static str, Vec<u8>> {
+    let mut frontier = Frontier::default();
+    frontier.advance(commit(1).head());
+    BTreeMap::from([
+        ("commit.body", commit(1).encode()),
+        ("commit.hash", commit(1).hash().to_vec()),
+        ("commit.chain", commit(1).chain().as_bytes().to_vec()),
+        ("commit.leaves-root", leaves_root([VertexHash::new([15; 32])]).to_vec()),
+        ("fork-proof.id", fork_proof().id().as_bytes().to_vec()),
+        ("frontier", frontier.encode(&HashKey::new([8; 32])).unwrap()),
+    ])
+}
+
+fn drawn_commits() -> BTreeMap<&'static str, Vec<u8>> {
+    let signed = commit(1).sign(&identity()).unwrap();
+    BTreeMap::from([("commit.signed", signed.encode()), ("fork-proof", fork_proof().encode())])
+}
+
+fn commit(block: u64) -> Commit {
+    let (scope, epoch) = (ScopeId::new([2; 32]), EpochId::new([3; 32]));
+    let (root, other) = (BlockRoot::new([14; 32]), BlockRoot::new([16; 32]));
+    let head = ChainHead { chain: ChainId::new([17; 32]), seq: 18, hash: [19; 32] };
+    let carry = Carry {
+        chain: ChainId::new([20; 32]),
+        block: BlockNumber(21),
+        first: 0,
+        last: 22,
+        last_header: [23; 32],
+    };
+    let leaves_root = leaves_root([VertexHash::new([15; 32])]);
+    Commit {
+        scope,
+        writer: identity().user_id(),
+        incarnation: Incarnation::new([24; 16]),
+        seq: 25,
+        prev: [26; 32],
+        membership_head: vec![RecordId::new([27; 32])],
+        epoch,
+        seen: vec![head],
+        block: Some(CommittedBlock { number: BlockNumber(block), root, len: 65_536, leaves_root }),
+        carries: vec![carry],
+        releases: vec![Release { root, replaced_by: vec![other] }],
+    }
+}
+
+fn fork_proof() -> ForkProof {
+    let sign = |commit: Commit| commit.sign(&identity()).unwrap();
+    ForkProof::of(sign(commit(1)), sign(commit(2))).unwrap()
+}
+
 /// What is randomised: written once, read for ever.
 fn drawn() -> BTreeMap<&'static str, Vec<u8>> {
     let (identity, random) = (identity(), SeededRandom::new(8));
@@ -136,7 +197,7 @@ fn zstd_frame() -> Vec<u8> {
 #[test]
 fn what_is_written_today_is_what_was_written_then() {
     let vectors = vectors();
-    for (name, bytes) in written() {
+    for (name, bytes) in written().into_iter().chain(written_commits()) {
         assert_eq!(vectors.get(name), Some(&bytes), "{name}");
     }
 }
@@ -171,6 +232,16 @@ fn signed_and_wrapped_vectors_hold() {
     let membership = Membership::fold(&genesis(), &[]).unwrap();
     let secret = record.open(&identity, &membership).unwrap();
     assert_eq!(record.parent_secret(0, &secret).unwrap().expose(), &[10; 32]);
+}
+
+#[test]
+fn signed_histories_hold() {
+    let (vectors, identity) = (vectors(), identity());
+    let signed = SignedCommit::decode(&vectors["commit.signed"]).unwrap();
+    assert_eq!(signed.verify(identity.public()).unwrap(), &commit(1));
+    let proof = ForkProof::decode(&vectors["fork-proof"]).unwrap();
+    proof.verify(identity.public()).unwrap();
+    assert_eq!(proof.id(), fork_proof().id());
 }
 
 #[test]
@@ -225,7 +296,8 @@ fn refused() -> BTreeMap<&'static str, Vec<u8>> {
 #[ignore = "prints vectors, tests nothing"]
 fn print_vectors() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    for (name, bytes) in written().into_iter().chain(drawn()).chain(refused()) {
+    let commits = written_commits().into_iter().chain(drawn_commits());
+    for (name, bytes) in written().into_iter().chain(drawn()).chain(refused()).chain(commits) {
         println!("{name} = {}", hex(&bytes));
     }
 }

@@ -54,7 +54,7 @@ impl Database {
             return Err(FormatError::TooLong { noun: "capsule", value, limit }.into());
         }
         let of = (engine.keys.scope(), shared);
-        let (head, keys) = CapsuleHead::new(&engine.identity, of, reader, &*engine.random)?;
+        let (head, keys) = CapsuleHead::new(&engine.signer.identity, of, reader, &*engine.random)?;
         let mut capsule = Writing {
             out,
             hasher: labelled("capsule-body"),
@@ -79,7 +79,7 @@ impl Database {
         }
         capsule.raw(&0u32.to_le_bytes())?;
         let digest = *capsule.hasher.finalize().as_bytes();
-        let signature = head.sign(&engine.identity, &digest).encode();
+        let signature = head.sign(&engine.signer.identity, &digest).encode();
         capsule.raw(&signature)?;
         let bytes_written = capsule.bytes_written;
         out.flush().map_err(Error::Content)?;

@@ -12,7 +12,8 @@ use crate::session::{CheckReport, CheckRequest, Finding, Progress, Stats};
 impl Engine {
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.sync_all()?;
-        Ok(self.store.flush()?)
+        self.store.flush()?;
+        self.save_frontier()
     }
 
     /// Seals everything of older epochs anew under the epoch of today.
@@ -24,7 +25,8 @@ impl Engine {
 
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.sync_all()?;
-        Ok(self.store.close()?)
+        self.store.close()?;
+        self.save_frontier()
     }
 
     pub(crate) fn stats(&self) -> Result<Stats, Error> {
@@ -82,6 +84,7 @@ impl Engine {
             blocks: report.blocks,
             objects: report.objects,
             bytes_verified: report.bytes_verified,
+            commits: report.commits,
             findings,
         })
     }

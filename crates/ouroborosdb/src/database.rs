@@ -8,6 +8,7 @@ use std::sync::Arc;
 use model::{GroupId, Name, Vertex, VertexHash};
 use store::Resealed;
 
+use crate::authorship::Authorship;
 use crate::batch::Batch;
 use crate::content::StoredContent;
 use crate::engine::Engine;
@@ -119,6 +120,11 @@ impl Database {
     /// All versions of `name`, newest first.
     pub fn history(&self, name: &str) -> Result<Vec<Version>, Error> {
         self.engine.history(&Name::new(name)?)
+    }
+
+    /// Who wrote each of `versions`, and what proves it; in their order.
+    pub fn authorship(&self, versions: &[VertexHash]) -> Result<Vec<Authorship>, Error> {
+        self.engine.authorship(versions)
     }
 
     /// Versions that list `hash` as a parent.

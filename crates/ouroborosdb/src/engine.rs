@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crypt::{CompressionPolicy, EpochKeys, Identity, ObjectKind, Opener, Random, Sealer, Unsealed};
+use crypt::{CompressionPolicy, EpochKeys, ObjectKind, Opener, Random, Sealer, Unsealed};
 use model::{Chunker, Name, ObjectId, UserId, Vertex, VertexHash};
 use store::{Location, Position, Problem, Store, StoreError};
 
@@ -10,6 +10,8 @@ use crate::bundle_cache::BundleCache;
 use crate::dry::DryRuns;
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::frontier_file::FrontierFile;
+use crate::member_signer::MemberSigner;
 use crate::name_locks::NameLocks;
 use crate::pool::Pool;
 use crate::session::Finding;
@@ -27,7 +29,7 @@ pub(crate) struct Engine {
     may_write: bool,
     /// What opening found wrong with records.
     pub(crate) findings: Vec<Finding>,
-    pub(crate) identity: Identity,
+    pub(crate) signer: Arc<MemberSigner>,
     pub(crate) author: UserId,
     pub(crate) chunker: Chunker,
     pub(crate) random: Arc<dyn Random>,
@@ -45,6 +47,7 @@ pub(crate) struct Engine {
     pub(crate) name_locks: NameLocks,
     pub(crate) dry_runs: DryRuns,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) frontier: Option<FrontierFile>,
     deferred: Mutex<Deferred>,
 }
 
@@ -61,23 +64,25 @@ pub(crate) struct Parts {
     pub(crate) keys: Arc<EpochKeys>,
     pub(crate) may_write: bool,
     pub(crate) findings: Vec<Finding>,
-    pub(crate) identity: Identity,
+    pub(crate) signer: Arc<MemberSigner>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) threads: usize,
+    pub(crate) frontier: Option<FrontierFile>,
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, keys, may_write, findings, identity, random, clock, threads } = parts;
+        let Parts { store, keys, may_write, findings, signer, random, clock, threads, frontier } =
+            parts;
         Self {
             store,
             chunker: Chunker::new(keys.gear_table()),
             keys,
             may_write,
             findings,
-            author: identity.user_id(),
-            identity,
+            author: signer.identity.user_id(),
+            signer,
             random,
             clock,
             threads,
@@ -90,6 +95,7 @@ impl Engine {
             name_locks: NameLocks::new(),
             dry_runs: DryRuns::default(),
             feed: Arc::new(Feed::default()),
+            frontier,
             deferred: Mutex::default(),
         }
     }
@@ -221,7 +227,9 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // Nobody is left to hear of a failure; what was acknowledged is already durable.
         let _ = self.sync_all();
-        let _ = self.store.close();
+        if self.store.close().is_ok() {
+            let _ = self.save_frontier();
+        }
         self.feed.close();
     }
 }

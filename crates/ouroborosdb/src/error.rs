@@ -93,6 +93,12 @@ pub enum Error {
         /// What is wrong with it.
         problem: KeyFileProblem,
     },
+    /// What was remembered of the store's chains is damaged, or of another identity.
+    #[error("{file} is damaged: how far the store was seen is not known")]
+    Frontier {
+        /// Its name in the folder for such files.
+        file: String,
+    },
     /// A version refers to something the store does not have.
     #[error("{object} is missing, needed by {needed_by}")]
     Missing {
@@ -123,7 +129,7 @@ impl Error {
             Self::Content(_) => ErrorClass::Unavailable,
             Self::Store(error) => class_of_store(error),
             Self::Crypt(error) => class_of_crypt(error),
-            Self::Missing { .. } => ErrorClass::Corrupt,
+            Self::Missing { .. } | Self::Frontier { .. } => ErrorClass::Corrupt,
         }
     }
 }

@@ -14,6 +14,7 @@
 //! `std::fs`, no clock or randomness but what [`World`] brings. A version is placed in the log
 //! behind everything it refers to, so what is visible is whole.
 
+mod authorship;
 mod batch;
 mod bundle;
 mod bundle_cache;
@@ -28,12 +29,14 @@ mod dry;
 mod engine;
 mod error;
 mod feed;
+mod frontier_file;
 mod graph;
 mod group;
 mod identity;
 mod intake;
 mod key;
 mod list_tree;
+mod member_signer;
 mod name_locks;
 mod open;
 mod options;
@@ -47,6 +50,7 @@ mod session;
 mod watch;
 mod world;
 
+pub use authorship::Authorship;
 pub use batch::{BATCH_PUTS_MAX, Batch};
 pub use capsule::{Capsule, CapsuleSource};
 pub use capsule_writer::CapsuleMade;
@@ -67,6 +71,7 @@ pub use session::{
     NAMES_PAGE_MAX, NameEntry, NamesQuery, Progress, Put, PutRequest, Session, Silent, Stats,
     Version,
 };
+pub use store::Proof;
 pub use store::Resealed;
 pub use watch::Watch;
-pub use world::{Clock, KeyPlace, SystemClock, World};
+pub use world::{Clock, FrontierPlace, KeyPlace, SystemClock, World};

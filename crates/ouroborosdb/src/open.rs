@@ -14,15 +14,17 @@ use crypt::{Identity, OsRandom, StoreKeys};
 use model::ScopeId;
 use store::disk::{Disk, DiskLock};
 use store::folder_disk::FolderDisk;
-use store::{Store, StoreError, StoreOptions, Writer};
+use store::{Signing, Store, StoreError, StoreOptions, Writer};
 
 use crate::engine::{Engine, Parts};
 use crate::error::{Error, KeyFileProblem};
+use crate::frontier_file::FrontierFile;
 use crate::key::{IdentitySummary, KeyFileKind, Unlocked, disk_error, fingerprint};
+use crate::member_signer::MemberSigner;
 use crate::options::Options;
 use crate::records::Records;
 use crate::scope::{HOME, Scope, chosen};
-use crate::world::{Clock, KeyPlace, SystemClock, World};
+use crate::world::{Clock, FrontierPlace, KeyPlace, SystemClock, World};
 
 /// The key file's name when it lies in the data folder.
 pub const KEY_FILE: &str = "identity.key";
@@ -77,13 +79,18 @@ pub(crate) fn real_world(path: &Path, options: &Options) -> Result<World, Error>
         Some(identity) => KeyPlace::of_path(identity, options.create)?,
         None => KeyPlace::of_path(&path.join(KEY_FILE), options.create)?,
     };
-    Ok(World { disk, key_file, random: Arc::new(OsRandom), clock: Arc::new(SystemClock) })
+    let frontier = match &options.state {
+        Some(state) => FrontierPlace::of_paths(state, path)?,
+        None => None,
+    };
+    let (random, clock) = (Arc::new(OsRandom), Arc::new(SystemClock));
+    Ok(World { disk, key_file, random, clock, frontier })
 }
 
 pub(crate) fn open(world: World, options: &Options) -> Result<Opened, Error> {
     let made = if is_complete(&*world.disk)? { None } else { make(&world, options)? };
     let unlocked = world.key_file.unlock(options.passphrase.as_ref())?;
-    let lock = wait_while_busy(&*world.clock, options.wait, || Store::lock(&*world.disk))?;
+    let lock = wait_while_busy(&*world.clock, options.wait, || Ok(Store::lock(&*world.disk)?))?;
     Store::check_format(&*world.disk)?;
     let scopes = Scope::all(&unlocked.identity, Records::read(&*world.disk)?)?;
     let readable = scopes.iter().filter(|scope| scope.is_readable()).map(Scope::id).collect();
@@ -91,36 +98,46 @@ pub(crate) fn open(world: World, options: &Options) -> Result<Opened, Error> {
     scope.prepare(&*world.disk, &unlocked.identity, &*world.random)?;
     let (epochs, is_usable) = scope.keys()?;
     let may_write = is_usable && scope.may_write(&unlocked.identity);
-    let user = unlocked.identity.user_id();
+    let (id, findings) = (scope.id(), scope.findings());
+    let Unlocked { identity, kind } = unlocked;
+    let user = identity.user_id();
+    let (nonce, _) = id.as_bytes().split_first_chunk().expect("32 bytes hold 16");
+    let local = identity.local_key(nonce);
+    let signer = Arc::new(MemberSigner { identity, membership: scope.membership });
+    let World { disk, key_file, random, clock, frontier } = world;
+    let frontier = frontier
+        .map(|place| FrontierFile::open(place, (id, user), local.clone(), options.accept_rollback))
+        .transpose()?;
     let writing = epochs.first().cloned().expect("a readable scope has an epoch that opens");
     let store = {
-        let id = scope.id();
-        let (nonce, _) = id.as_bytes().split_first_chunk().expect("32 bytes hold 16");
-        let keys = StoreKeys { epochs, local: unlocked.identity.local_key(nonce) };
-        let writer = Writer { user, keys: Arc::clone(&writing) };
+        let signing = Signing {
+            signer: signer.clone(),
+            frontier: frontier.as_ref().map(FrontierFile::known).unwrap_or_default(),
+            may_sign: may_write,
+            accept_rollback: options.accept_rollback,
+        };
+        let keys = StoreKeys { epochs, local };
+        let writer = Writer { user, keys: Arc::clone(&writing), signing: Some(signing) };
         let store_options = StoreOptions {
             memory_bytes: options.memory_bytes,
             background: options.background,
             accept_damage: options.accept_damage,
             ..StoreOptions::default()
         };
-        let (disk, random) = (Arc::clone(&world.disk), Arc::clone(&world.random));
-        Store::open_locked(lock, disk, keys, writer, store_options, random)?
+        Store::open_locked(lock, disk, keys, writer, store_options, Arc::clone(&random))?
     };
-    let World { key_file, random, clock, .. } = world;
     let summary = IdentitySummary {
         user,
         fingerprint: fingerprint(&user),
         key_file: key_file.path,
-        kind: unlocked.kind,
+        kind,
         scopes: readable,
     };
-    let created = made.map(|key_file| Created { key_file, kind: unlocked.kind, scope: scope.id() });
+    let created = made.map(|key_file| Created { key_file, kind, scope: id });
     let threads = options.thread_count();
-    let findings = scope.findings();
-    let identity = unlocked.identity;
+    let keys = writing;
     let parts =
-        Parts { store, keys: writing, may_write, findings, identity, random, clock, threads };
+        Parts { store, keys, may_write, findings, signer, random, clock, threads, frontier };
     Ok(Opened { engine: Engine::new(parts), created, summary })
 }
 
@@ -140,7 +157,7 @@ fn make(world: &World, options: &Options) -> Result<Option<Option<String>>, Erro
     if options.scope != HOME {
         return Err(Error::ScopeUnknown { scope: options.scope.clone() });
     }
-    let lock = || Store::lock(&*world.disk);
+    let lock = || Ok(Store::lock(&*world.disk)?);
     let held: Box<dyn DiskLock> = wait_while_busy(&*world.clock, options.wait, lock)?;
     if is_complete(&*world.disk)? {
         return Ok(None);
@@ -158,7 +175,7 @@ fn make(world: &World, options: &Options) -> Result<Option<Option<String>>, Erro
     make_records(world, &identity)?;
     // Takes the same lock; all that is left to do is the same whoever does it.
     drop(held);
-    let create = || Store::create(&*world.disk, &*world.random);
+    let create = || Ok(Store::create(&*world.disk, &*world.random)?);
     wait_while_busy(&*world.clock, options.wait, create)?;
     Ok(Some((!has_key).then(|| world.key_file.path.clone())))
 }
@@ -191,16 +208,16 @@ fn make_records(world: &World, identity: &Identity) -> Result<(), Error> {
 pub(crate) fn wait_while_busy<T>(
     clock: &dyn Clock,
     wait: Duration,
-    mut attempt: impl FnMut() -> Result<T, StoreError>,
+    mut attempt: impl FnMut() -> Result<T, Error>,
 ) -> Result<T, Error> {
     let mut waited = Duration::ZERO;
     loop {
         match attempt() {
-            Err(StoreError::Busy) if waited < wait => {
+            Err(Error::Store(StoreError::Busy)) if waited < wait => {
                 clock.sleep(BUSY_PAUSE);
                 waited += BUSY_PAUSE;
             }
-            result => return Ok(result?),
+            result => return result,
         }
     }
 }

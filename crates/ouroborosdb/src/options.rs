@@ -60,6 +60,12 @@ pub struct Options {
     pub background: bool,
     /// Opens although acknowledged bytes of the log are lost.
     pub accept_damage: bool,
+    /// The folder outside the store in which it is remembered how far its chains of commits were
+    /// seen; `None` = nowhere, and an older copy put in the store's place is not noticed.
+    pub state: Option<PathBuf>,
+    /// Opens although chains of commits end before what was seen of them; what is missing is damage
+    /// that [`crate::Database::check`] names.
+    pub accept_rollback: bool,
 }
 
 impl Default for Options {
@@ -74,6 +80,8 @@ impl Default for Options {
             threads: 0,
             background: true,
             accept_damage: false,
+            state: None,
+            accept_rollback: false,
         }
     }
 }

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crypt::{
-    Change, CryptError, EpochKeys, Identity, MemberRecord, MembershipLog, PublicIdentity, Rights,
-    Settings,
+    Change, CryptError, EpochKeys, Identity, MemberRecord, MembershipLog, Pin, PublicIdentity,
+    Rights, Settings,
 };
 use model::{EpochId, FormatError, Name, ScopeId, UserId};
-use store::Store;
 use store::disk::DiskLock;
+use store::{Store, chain_ends};
 
 use crate::error::Error;
 use crate::key::fingerprint;
@@ -84,7 +84,7 @@ impl Scopes {
     pub fn with(world: World, options: &Options) -> Result<Self, Error> {
         Store::check_format(&*world.disk)?;
         let identity = world.key_file.unlock(options.passphrase.as_ref())?.identity;
-        let lock = wait_while_busy(&*world.clock, options.wait, || Store::lock(&*world.disk))?;
+        let lock = wait_while_busy(&*world.clock, options.wait, || Ok(Store::lock(&*world.disk)?))?;
         Ok(Self { world, identity, _lock: lock })
     }
 
@@ -180,10 +180,25 @@ impl Scopes {
                 scope: scope.name().to_owned(),
             });
         }
-        self.write_change(&mut scope, Change::Remove { subject: user, pins: Vec::new() })?;
+        let pins = self.pins(&scope, user)?;
+        self.write_change(&mut scope, Change::Remove { subject: user, pins })?;
         // Whoever can, closes the door now and not at its next write.
         scope.prepare(&*self.world.disk, &self.identity, &*self.world.random)?;
         Ok(removed)
+    }
+
+    /// Where the chains of `user` end: what it signed up to now goes on counting.
+    fn pins(&self, scope: &Scope, user: UserId) -> Result<Vec<Pin>, Error> {
+        let Some(public) = scope.log.public(user) else { return Ok(Vec::new()) };
+        let ends = chain_ends(&*self.world.disk, scope.id())?;
+        let own = ends.iter().filter(|end| end.commit().writer == user);
+        let mut pins: Vec<Pin> = own
+            .filter(|end| end.verify(public).is_ok())
+            .map(|end| end.commit().head())
+            .map(|head| Pin { chain: head.chain, seq: head.seq, hash: head.hash })
+            .collect();
+        pins.sort_unstable();
+        Ok(pins)
     }
 
     /// Begins a new epoch: what is first written from now on has keys of its own.

@@ -160,6 +160,8 @@ pub struct CheckReport {
     pub objects: u64,
     /// Bytes read and verified.
     pub bytes_verified: u64,
+    /// Signed commits verified.
+    pub commits: u64,
     /// Empty when all is well.
     pub findings: Vec<Finding>,
 }

@@ -41,6 +41,17 @@ pub struct World {
     pub random: Arc<dyn Random>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where it is remembered how far the store's chains were seen; `None` = nowhere.
+    pub frontier: Option<FrontierPlace>,
+}
+
+/// A folder outside the store, and which store is meant.
+#[derive(Clone)]
+pub struct FrontierPlace {
+    /// The folder; it may serve many stores.
+    pub disk: Arc<dyn Disk>,
+    /// What tells this store from others: its path. A copy elsewhere is another one.
+    pub store: Vec<u8>,
 }
 
 /// A key file's place.
@@ -57,6 +68,12 @@ pub struct KeyPlace {
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World").field("key_file", &self.key_file).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for FrontierPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrontierPlace").finish_non_exhaustive()
     }
 }
 

@@ -35,7 +35,8 @@ fn opened(disk: &SimDisk, seed: u64) -> Result<Database, Error> {
     let name = KEY_FILE.to_owned();
     let key_file = KeyPlace { disk: disk.clone(), path: name.clone(), name };
     let clock = Arc::new(StepClock(AtomicU64::new(1_700_000_000_000_000_000)));
-    let world = World { disk, key_file, random: Arc::new(SeededRandom::new(seed)), clock };
+    let world =
+        World { disk, key_file, random: Arc::new(SeededRandom::new(seed)), clock, frontier: None };
     let options = Options { background: false, threads: 1, ..options() };
     Database::with(world, options)
 }

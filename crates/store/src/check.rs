@@ -7,7 +7,9 @@ use model::hash::block_root;
 use model::{BlockNumber, Content, List, Name, ObjectId, Vertex};
 
 use crate::block::{IndexEntry, Place};
+use crate::block_facts::{BlockFacts, versions};
 use crate::bundle;
+use crate::commit_table::check_commits;
 use crate::error::{Problem, StoreError, block_file};
 use crate::folder::blocks_in;
 use crate::index::{LocalIndex, Location};
@@ -39,6 +41,8 @@ pub struct StoreReport {
     pub objects: u64,
     /// Bytes read and verified.
     pub bytes_verified: u64,
+    /// Commits verified.
+    pub commits: u64,
     /// Damaged or missing files.
     pub damage: Vec<Damage>,
     /// Versions that need what is damaged or missing.
@@ -60,11 +64,13 @@ impl Store {
         let inner = self.inner();
         inner.drain()?;
         let mut report = StoreReport { damage: self.damage(), ..StoreReport::default() };
-        report.is_complete = check_blocks(inner, deep, &mut report, on_progress)?;
+        let mut packed = Vec::new();
+        report.is_complete = check_blocks(inner, deep, (&mut report, &mut packed), on_progress)?;
         if let Err(error) = inner.index().verify() {
             report.damage.push(Damage { file: "index".to_owned(), problem: error.problem_text() });
         }
         if report.is_complete {
+            check_commits(inner, &packed, &mut report)?;
             check_versions(inner, &mut report)?;
         }
         report.damage.dedup();
@@ -93,7 +99,7 @@ impl Store {
 fn check_blocks(
     inner: &Inner,
     deep: bool,
-    report: &mut StoreReport,
+    (report, facts): (&mut StoreReport, &mut Vec<BlockFacts>),
     on_progress: OnProgress<'_>,
 ) -> Result<bool, StoreError> {
     let packed = blocks_in(&*inner.disk, "blocks")?;
@@ -104,7 +110,8 @@ fn check_blocks(
     let files = packed.iter().map(|entry| (true, entry)).chain(open.iter().map(|e| (false, e)));
     for (is_packed, (number, len)) in files {
         let result = match is_packed {
-            true => check_packed(inner, *number, deep.then_some(&mut buffers), report),
+            true => check_packed(inner, *number, deep.then_some(&mut buffers), report)
+                .map(|of_block| facts.push(of_block)),
             false => check_open(inner, *number, report),
         };
         match result {
@@ -140,7 +147,7 @@ fn check_packed(
     number: BlockNumber,
     deep: Option<&mut Buffers>,
     report: &mut StoreReport,
-) -> Result<(), StoreError> {
+) -> Result<BlockFacts, StoreError> {
     let block = PackedBlock::open(inner, number)?;
     let Ok(keys) = inner.keys_of(&block.header) else {
         // Another scope's, or of an epoch that is not held: its root covers every byte all the same.
@@ -149,7 +156,7 @@ fn check_packed(
             check_root(&block, &buffers.file)?;
             report.bytes_verified += buffers.file.len() as u64;
         }
-        return Ok(());
+        return Err(StoreError::NoKeys);
     };
     let entries = block.entries(&keys)?;
     report.objects += entries.len() as u64;
@@ -158,7 +165,7 @@ fn check_packed(
         check_bytes(&block, &keys, &entries, buffers)?;
         report.bytes_verified += buffers.file.len() as u64;
     }
-    Ok(())
+    Ok(BlockFacts::new(&block.header, block.tail.root, block.tail.len, versions(&entries)))
 }
 
 /// The bytes of a packed block, every one of them verified.

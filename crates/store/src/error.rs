@@ -1,4 +1,4 @@
-use model::{BlockNumber, FormatError};
+use model::{BlockNumber, ChainId, FormatError};
 use thiserror::Error;
 
 use crate::disk::{DiskError, DiskOperation};
@@ -44,6 +44,25 @@ pub enum StoreError {
     /// accepted until the store is opened again.
     #[error("the store is read-only after a failed write")]
     ReadOnly,
+    /// A chain of commits ends before a commit that was seen: an older copy was put back, or commits
+    /// were taken away.
+    #[error("chain {chain} ends at commit {have}, commit {known} was seen")]
+    RolledBack {
+        /// The chain.
+        chain: ChainId,
+        /// The last commit seen before.
+        known: u64,
+        /// The last one there is; 0 = none.
+        have: u64,
+    },
+    /// A chain of commits has another commit where one was seen.
+    #[error("chain {chain} has another commit {seq} than the one that was seen")]
+    Forked {
+        /// The chain.
+        chain: ChainId,
+        /// Where.
+        seq: u64,
+    },
     /// Needs keys that were not given.
     #[error("the keys of this scope are not at hand")]
     NoKeys,
@@ -69,6 +88,30 @@ pub enum Problem {
         /// Bytes that are known to have been acknowledged and cannot be read.
         len: u64,
     },
+    /// A signature does not hold, or is by nobody who might write.
+    Signature,
+    /// A commit that does not follow the one before it.
+    OutOfOrder {
+        /// Its number.
+        seq: u64,
+    },
+    /// The writer was removed from the scope before this commit.
+    Disowned {
+        /// Its number.
+        seq: u64,
+    },
+    /// The writer signed two commits with one number.
+    Forked {
+        /// That number.
+        seq: u64,
+    },
+    /// No commit names this packed block.
+    Uncommitted,
+    /// A commit names another block, or other versions in it.
+    OtherBlock {
+        /// Its number.
+        seq: u64,
+    },
 }
 
 impl std::fmt::Display for Problem {
@@ -79,6 +122,14 @@ impl std::fmt::Display for Problem {
             Self::Short => f.write_str("it ends early"),
             Self::Misplaced => f.write_str("it belongs elsewhere"),
             Self::BatchLost { len } => write!(f, "{len} acknowledged bytes are lost"),
+            Self::Signature => f.write_str("its signature does not hold"),
+            Self::OutOfOrder { seq } => write!(f, "commit {seq} does not follow the one before"),
+            Self::Disowned { seq } => {
+                write!(f, "commit {seq} is not counted: its writer was removed before")
+            }
+            Self::Forked { seq } => write!(f, "its writer signed two commits {seq}"),
+            Self::Uncommitted => f.write_str("no commit names it"),
+            Self::OtherBlock { seq } => write!(f, "it is not what commit {seq} says"),
         }
     }
 }

@@ -267,6 +267,9 @@ impl Inner {
             self.changed.notify_all();
         }
         let renamed = if synced.is_ok() { self.publish_block(number) } else { Ok(false) };
+        if matches!(renamed, Ok(true)) {
+            self.commit_front(number);
+        }
         let mut lane = self.lane();
         lane.is_read_only |= renamed.is_err();
         // Taken only once nothing can fail any more: waiting syncs watch this queue.

@@ -48,6 +48,8 @@ pub(crate) struct OpenBlock {
     pub(crate) unsynced: Vec<(Place, SealedObject)>,
     /// Ordinals for bundles, pads and the index.
     next_ordinal: u64,
+    /// Present once it is finished.
+    pub(crate) root: Option<BlockRoot>,
 }
 
 /// Where an interrupted or closed open block goes on.
@@ -91,6 +93,7 @@ impl OpenBlock {
             entries: Vec::new(),
             unsynced: Vec::new(),
             next_ordinal: 0,
+            root: None,
         })
     }
 
@@ -112,6 +115,7 @@ impl OpenBlock {
             entries: resumed.entries,
             unsynced: Vec::new(),
             next_ordinal: resumed.next_ordinal,
+            root: None,
         })
     }
 
@@ -344,6 +348,7 @@ impl OpenBlock {
         self.filling = AlignedBuf::new();
         self.spare = AlignedBuf::new();
         self.written = small(len);
+        self.root = Some(root);
         Ok(root)
     }
 }

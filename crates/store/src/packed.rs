@@ -115,6 +115,7 @@ impl Inner {
             whole.truncate(scan.end as usize);
             whole.extend_from_slice(&end);
             write_whole(&*self.disk, &block_file("blocks", number), &whole)?;
+            self.commit_packed(number)?;
         }
         let turn = self.renaming();
         self.disk.remove(&path)?;

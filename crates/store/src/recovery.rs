@@ -10,6 +10,7 @@ use crate::error::{Problem, StoreError, block_file};
 use crate::folder::{DAMAGED, blocks_in, is_not_found};
 use crate::index::{IndexMeta, LocalIndex, Ranges};
 use crate::lane::Frozen;
+use crate::ledger::commit_rest;
 use crate::object::SealedObject;
 use crate::open_block::{OpenBlock, Resumed};
 use crate::packed::{PackedBlock, indexed_objects};
@@ -35,6 +36,7 @@ pub(crate) fn recover(inner: &Inner) -> Result<(), StoreError> {
     open_index(inner)?;
     let present: Vec<BlockNumber> = packed.iter().map(|(number, _)| *number).collect();
     find_missing(inner, &present, &open)?;
+    commit_rest(inner, &present)?;
     replay_packed(inner, &present)?;
     let clean = inner.superblock().clean.clone();
     if let Some(ends) = &clean {
@@ -163,11 +165,7 @@ fn replay_packed(inner: &Inner, present: &[BlockNumber]) -> Result<(), StoreErro
         }
     }
     for number in present {
-        let is_known = {
-            let coverage = inner.coverage();
-            coverage.packed.contains(*number) || coverage.locked.contains(*number)
-        };
-        if is_known {
+        if inner.coverage().knows(*number) {
             continue;
         }
         match replay_block(inner, *number) {
@@ -445,6 +443,7 @@ pub(crate) fn rebuild(inner: &Inner) -> Result<(), StoreError> {
 fn refold(inner: &Inner) -> Result<(), StoreError> {
     let present: Vec<_> =
         blocks_in(&*inner.disk, "blocks")?.into_iter().map(|(number, _)| number).collect();
+    commit_rest(inner, &present)?;
     replay_packed(inner, &present)?;
     // Not every file in `open/` counts: a dead one may show what no power loss will leave.
     let open: Vec<(BlockNumber, Option<u32>)> = {

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use crypt::{CompressionPolicy, EpochKeys, ObjectKind, Opener, Sealer};
-use model::{BlockNonce, BlockNumber};
+use crypt::{CompressionPolicy, EpochKeys, ObjectKind, Opener, Release, Sealer};
+use model::{BlockNonce, BlockNumber, BlockRoot};
 
 use crate::block::{BlockHeader, Place};
 use crate::check::{OnProgress, check_whole};
@@ -62,7 +62,7 @@ impl Store {
         for (number, len, keys) in old {
             match keys.map(|keys| inner.reseal_block(number, &keys, &mut done)) {
                 None => done.blocks_left += 1,
-                Some(Ok(())) => replaced.push(number),
+                Some(Ok(release)) => replaced.push((number, release)),
                 Some(Err(StoreError::Corrupt { .. } | StoreError::Missing { .. })) => {
                     inner.distrust(number);
                     done.blocks_left += 1;
@@ -89,7 +89,7 @@ impl Inner {
         number: BlockNumber,
         keys: &EpochKeys,
         done: &mut Resealed,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Release, StoreError> {
         // The old file goes away: nothing of it may be missed because it could not be read.
         let bytes = check_whole(self, number)?;
         let path = block_file("blocks", number);
@@ -97,12 +97,18 @@ impl Inner {
             .ok_or_else(|| StoreError::corrupt(&path, 0, Problem::Short))?;
         let mut writing = Rewriting::new(self, keys)?;
         let rewritten = rewrite(&path, (&bytes, &scan), keys, &mut writing);
+        let root = PackedBlock::open(self, number)?.tail.root;
         match rewritten {
-            Ok(0) => writing.discard(),
+            Ok(0) => {
+                writing.discard()?;
+                Ok(Release { root, replaced_by: Vec::new() })
+            }
             Ok(objects) => {
-                done.bytes_written += writing.finish()?;
+                let (bytes_written, mut replaced_by) = writing.finish()?;
+                replaced_by.sort_unstable();
+                done.bytes_written += bytes_written;
                 done.objects += objects;
-                Ok(())
+                Ok(Release { root, replaced_by })
             }
             Err(error) => {
                 writing.discard()?;
@@ -112,17 +118,23 @@ impl Inner {
     }
 
     /// Removes blocks all of whose objects lie elsewhere, durably and known to the index.
-    fn release(&self, numbers: &[BlockNumber]) -> Result<u64, StoreError> {
-        if numbers.is_empty() {
+    fn release(&self, replaced: &[(BlockNumber, Release)]) -> Result<u64, StoreError> {
+        if replaced.is_empty() {
             return Ok(0);
         }
+        let numbers: Vec<BlockNumber> = replaced.iter().map(|(number, _)| *number).collect();
+        let mut releases: Vec<Release> =
+            replaced.iter().map(|(_, release)| release.clone()).collect();
+        releases.sort_unstable_by_key(|release| release.root);
+        self.commit_releases(releases);
+        self.sync_commits()?;
         // Whoever opens the folder next must not look for them: first the others, then this index.
         let mut released = Released::read(&*self.disk)?;
         numbers.iter().for_each(|number| released.insert(*number));
         released.write(&*self.disk)?;
         numbers.iter().for_each(|number| self.coverage().packed.remove(*number));
         self.checkpoint()?;
-        for number in numbers {
+        for number in &numbers {
             self.disk.remove(&block_file("blocks", *number))?;
             self.files.forget(*number);
         }
@@ -164,6 +176,7 @@ struct Rewriting<'a> {
     sealer: Sealer,
     block: OpenBlock,
     written: u64,
+    roots: Vec<BlockRoot>,
 }
 
 impl<'a> Rewriting<'a> {
@@ -174,7 +187,14 @@ impl<'a> Rewriting<'a> {
             .epoch(writing.scope(), writing.epoch(), old.generation())
             .ok_or(StoreError::NoKeys)?;
         let block = Self::create(inner, &keys)?;
-        Ok(Self { inner, keys, sealer: Sealer::new(CompressionPolicy::Auto), block, written: 0 })
+        Ok(Self {
+            inner,
+            keys,
+            sealer: Sealer::new(CompressionPolicy::Auto),
+            block,
+            written: 0,
+            roots: Vec::new(),
+        })
     }
 
     fn create(inner: &Inner, keys: &EpochKeys) -> Result<OpenBlock, StoreError> {
@@ -226,23 +246,29 @@ impl<'a> Rewriting<'a> {
         Ok(self.inner.disk.sync_dir("open")?)
     }
 
-    /// Makes the last block durable; the bytes of all of them.
-    fn finish(mut self) -> Result<u64, StoreError> {
-        let next = self.block;
-        self.written += publish(self.inner, &self.keys, next)?;
-        Ok(self.written)
+    /// Makes the last block durable; the bytes and the roots of all of them.
+    fn finish(mut self) -> Result<(u64, Vec<BlockRoot>), StoreError> {
+        let (bytes, root) = publish(self.inner, &self.keys, self.block)?;
+        self.roots.push(root);
+        Ok((self.written + bytes, self.roots))
     }
 
     fn publish(&mut self, block: OpenBlock) -> Result<(), StoreError> {
-        self.written += publish(self.inner, &self.keys, block)?;
+        let (bytes, root) = publish(self.inner, &self.keys, block)?;
+        self.written += bytes;
+        self.roots.push(root);
         Ok(())
     }
 }
 
 /// Packs a block as the packer does, and folds what it holds.
-fn publish(inner: &Inner, keys: &EpochKeys, mut block: OpenBlock) -> Result<u64, StoreError> {
+fn publish(
+    inner: &Inner,
+    keys: &EpochKeys,
+    mut block: OpenBlock,
+) -> Result<(u64, BlockRoot), StoreError> {
     let number = block.header.number;
-    block.finish(keys)?;
+    let root = block.finish(keys)?;
     block.file.sync()?;
     if !inner.publish_block(number)? {
         // Durable under its old name: the next opening packs it.
@@ -251,5 +277,6 @@ fn publish(inner: &Inner, keys: &EpochKeys, mut block: OpenBlock) -> Result<u64,
     let objects: Vec<(Place, SealedObject)> = core::mem::take(&mut block.unsynced);
     inner.fold(number, &objects)?;
     inner.cover_packed(number);
-    Ok(u64::from(block.written))
+    inner.commit_packed(number)?;
+    Ok((u64::from(block.written), root))
 }

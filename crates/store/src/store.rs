@@ -5,11 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use crypt::{CryptError, EpochKeys, Opener, Random, StoreKeys, Unsealed};
-use model::hash::hash;
-use model::{
-    BlockNonce, BlockNumber, ChainId, GroupId, Incarnation, Name, ObjectId, UserId, VertexHash,
-};
+use crypt::{CryptError, EpochKeys, Frontier, Opener, Random, StoreKeys, Unsealed};
+use model::{BlockNonce, BlockNumber, ChainId, GroupId, Name, ObjectId, UserId, VertexHash};
 
 use crate::disk::{Disk, DiskLock};
 use crate::error::StoreError;
@@ -17,9 +14,11 @@ use crate::files::OpenFiles;
 use crate::folder;
 use crate::index::{FeedEntry, GroupState, HeadEntry, IndexMeta, LocalIndex, Location};
 use crate::lane::{Lane, Position, SealContext};
+use crate::ledger::{Ledger, chain_of};
 use crate::object::SealedObject;
 use crate::packer;
 use crate::recovery;
+use crate::signing::Signing;
 use crate::superblock::{CLEAN_ENDS_MAX, CleanEnd, IndexOwner, Superblock};
 use crate::sync_line::SyncLine;
 
@@ -56,6 +55,8 @@ pub struct Writer {
     pub user: UserId,
     /// Keys of the epoch that new objects are sealed under.
     pub keys: Arc<EpochKeys>,
+    /// Signs for the packed blocks; without it nothing is committed.
+    pub signing: Option<Signing>,
 }
 
 /// A damaged or missing part of the store that was found while opening it.
@@ -89,6 +90,7 @@ pub(crate) struct Inner {
     /// against.
     pub(crate) distrusted: RwLock<BTreeSet<BlockNumber>>,
     pub(crate) damage: Mutex<Vec<Damage>>,
+    ledger: Mutex<Option<Ledger>>,
     index: RwLock<Arc<LocalIndex>>,
     superblock: Mutex<Superblock>,
     coverage: Mutex<IndexMeta>,
@@ -162,12 +164,11 @@ impl Store {
         let identity = disk.identity(folder::LOCK)?;
         if superblock.folder != identity {
             // A copy of a store writes a chain of its own (line 24).
-            let mut incarnation = [0; 16];
-            random.fill(&mut incarnation);
-            superblock.incarnation = Incarnation::new(incarnation);
+            superblock.draw_incarnation(&*random);
             superblock.folder = identity;
         }
-        let chain = chain_id(&writer, &superblock.incarnation);
+        let (ledger, damage) = Ledger::open(&*disk, &writer, &mut superblock, &*random)?;
+        let chain = chain_of(&writer, superblock.incarnation);
         let index_owner = IndexOwner::new(writer.keys.scope(), writer.user);
         let generation = superblock.index_of(index_owner).map_or(0, |(generation, _)| generation);
         let index = LocalIndex::empty(
@@ -192,7 +193,8 @@ impl Store {
             open_written: AtomicU64::new(0),
             files: OpenFiles::default(),
             distrusted: RwLock::default(),
-            damage: Mutex::default(),
+            damage: Mutex::new(damage),
+            ledger: Mutex::new(ledger),
             index: RwLock::new(Arc::new(index)),
             superblock: Mutex::new(superblock),
             coverage: Mutex::default(),
@@ -348,7 +350,13 @@ impl Store {
         self.inner.drain()?;
         self.inner.freeze_others();
         self.inner.pack_frozen()?;
+        self.inner.sync_commits()?;
         self.inner.checkpoint()
+    }
+
+    /// How far each chain of commits is durable: what must never be less again.
+    pub fn frontier(&self) -> Frontier {
+        self.inner.frontier()
     }
 
     /// What was found damaged or missing while opening.
@@ -399,11 +407,6 @@ impl Drop for Store {
     }
 }
 
-fn chain_id(writer: &Writer, incarnation: &Incarnation) -> ChainId {
-    let scope = writer.keys.scope();
-    ChainId::new(hash("chain", &[scope.as_bytes(), writer.user.as_bytes(), incarnation.as_bytes()]))
-}
-
 impl Inner {
     pub(crate) fn index(&self) -> Arc<LocalIndex> {
         Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
@@ -422,6 +425,10 @@ impl Inner {
 
     pub(crate) fn superblock(&self) -> MutexGuard<'_, Superblock> {
         guard(&self.superblock)
+    }
+
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Option<Ledger>> {
+        guard(&self.ledger)
     }
 
     pub(crate) fn coverage(&self) -> MutexGuard<'_, IndexMeta> {
@@ -476,6 +483,8 @@ impl Inner {
             return Ok(());
         }
         self.bytes_since_checkpoint.store(0, Ordering::Relaxed);
+        // What a checkpoint covers is not looked through for blocks without a commit.
+        self.sync_commits()?;
         let published = index
             .checkpoint(|counts| IndexMeta { counts, ..self.coverage().clone() }, &*self.random)?;
         self.name_index(published)?;
@@ -519,6 +528,7 @@ impl Inner {
         if has_frozen {
             self.pack_frozen()?;
         }
+        self.sync_commits()?;
         let index = self.index();
         if index.fresh_bytes() >= CLOSE_CHECKPOINT_BYTES {
             self.checkpoint()?;

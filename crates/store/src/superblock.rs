@@ -2,6 +2,7 @@
 //! `reliability`). All of it can be found again from blocks: a lost or stale copy costs time, never
 //! data.
 
+use crypt::Random;
 use model::codec::{Reader, Writer};
 use model::hash::hash;
 use model::{BlockNumber, FormatError, Incarnation, ScopeId, StoreId, UserId};
@@ -91,6 +92,13 @@ impl Superblock {
         self.indexes.retain(|pointer| pointer.owner != owner);
         self.indexes.insert(0, IndexPointer { owner, generation, root });
         self.indexes.truncate(INDEXES_MAX);
+    }
+
+    /// From now on the folder's writers write chains of their own.
+    pub(crate) fn draw_incarnation(&mut self, random: &dyn Random) {
+        let mut incarnation = [0; 16];
+        random.fill(&mut incarnation);
+        self.incarnation = Incarnation::new(incarnation);
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -35,7 +35,7 @@ fn epoch() -> Arc<EpochKeys> {
 
 fn open(disk: &Arc<dyn Disk>, seed: u64) -> Result<Store, StoreError> {
     let keys = StoreKeys { epochs: vec![epoch()], local: HashKey::new([0x10; 32]) };
-    let writer = Writer { user: AUTHOR, keys: epoch() };
+    let writer = Writer { user: AUTHOR, keys: epoch(), signing: None };
     let options = StoreOptions { background: false, ..StoreOptions::default() };
     Store::open(Arc::clone(disk), keys, writer, options, Arc::new(SeededRandom::new(seed)))
 }

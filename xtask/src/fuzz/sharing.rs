@@ -55,7 +55,7 @@ fn capsules(reader: &Identity) -> Vec<Vec<u8>> {
     let key_file =
         KeyPlace { disk: disk.clone(), name: KEY_FILE.to_owned(), path: KEY_FILE.to_owned() };
     let (random, clock) = (Arc::new(OsRandom), Arc::new(SystemClock));
-    let world = World { disk, key_file, random, clock };
+    let world = World { disk, key_file, random, clock, frontier: None };
     let database = Database::with(world, Options::default()).expect("a store in memory");
     let capsule = |content: &[u8]| {
         let version = database.put("name", content).expect("a put in memory");

@@ -4,14 +4,16 @@
 use std::cell::RefCell;
 
 use crypt::{
-    Change, CompressionPolicy, EpochKeys, EpochRecord, EpochSecret, Genesis, Identity,
-    MemberRecord, Membership, ObjectKind, Opener, PageKeys, PublicIdentity, Random, Rights, Root,
-    Sealer, SeededRandom, SignedGenesis, SignedRecord, Wrap, key_file,
+    ChainHead, Change, Commit, CompressionPolicy, EpochKeys, EpochRecord, EpochSecret, ForkProof,
+    Frontier, Genesis, Identity, MemberRecord, Membership, ObjectKind, Opener, PageKeys,
+    PublicIdentity, Random, Rights, Root, Sealer, SeededRandom, SignedCommit, SignedGenesis,
+    SignedRecord, Wrap, key_file,
 };
 use model::hash::HashKey;
 use model::{
-    BlockNonce, ChunkEntry, ChunkHash, Chunker, Content, EpochId, FileTime, GroupId, Hlc, Hole,
-    Kind, List, ListHash, Meta, Name, Owner, ScopeId, UserId, Vertex, VertexHash,
+    BlockNonce, ChainId, ChunkEntry, ChunkHash, Chunker, Content, EpochId, FileTime, GroupId, Hlc,
+    Hole, Incarnation, Kind, List, ListHash, Meta, Name, Owner, RecordId, ScopeId, UserId, Vertex,
+    VertexHash,
 };
 
 /// What a decoder made of an input.
@@ -41,6 +43,7 @@ const LEN_MAX: usize = 64 * 1024;
 pub(super) fn all() -> Vec<Target> {
     let mut targets = plain();
     targets.extend(keys());
+    targets.extend(history());
     targets.extend(sealed());
     targets.extend(super::sharing::all());
     targets
@@ -220,6 +223,39 @@ fn keys() -> Vec<Target> {
         ),
         // A file under a passphrase would be stretched for a third of a second each time.
         authentic("key file", vec![local], |input| key_file::open(input, None).is_ok()),
+    ]
+}
+
+fn history() -> Vec<Target> {
+    let root = Root::random(&SeededRandom::new(1));
+    let writer = Identity::from_root(root).expect("a random root makes an identity");
+    let commit = |epoch| {
+        let commit = Commit {
+            scope: ScopeId::new([1; 32]),
+            writer: writer.user_id(),
+            incarnation: Incarnation::new([2; 16]),
+            seq: 1,
+            prev: [0; 32],
+            membership_head: vec![RecordId::new([3; 32])],
+            epoch: EpochId::new([epoch; 32]),
+            seen: vec![ChainHead { chain: ChainId::new([4; 32]), seq: 5, hash: [6; 32] }],
+            block: None,
+            carries: Vec::new(),
+            releases: Vec::new(),
+        };
+        commit.sign(&writer).expect("a sound commit")
+    };
+    let (one, other) = (commit(1), commit(2));
+    let mut frontier = Frontier::default();
+    frontier.advance(one.commit().head());
+    let key = HashKey::new([7; 32]);
+    let frontier = frontier.encode(&key).expect("few chains");
+    let commits = vec![one.encode(), other.encode()];
+    let proof = ForkProof::of(one, other).expect("two bodies at one place").encode();
+    vec![
+        canonical("commit", commits, SignedCommit::decode, SignedCommit::encode),
+        canonical("fork proof", vec![proof], ForkProof::decode, ForkProof::encode),
+        authentic("frontier", vec![frontier], move |input| Frontier::decode(input, &key).is_ok()),
     ]
 }
 

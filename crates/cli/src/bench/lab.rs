@@ -95,7 +95,7 @@ pub(crate) fn database_on(disk: Arc<dyn Disk>, options: Options) -> Result<Datab
     let name = ouroborosdb::KEY_FILE.to_owned();
     let key_file = KeyPlace { disk: Arc::clone(&disk), path: name.clone(), name };
     let random = Arc::new(crypt::OsRandom);
-    let world = World { disk, key_file, random, clock: Arc::new(SystemClock) };
+    let world = World { disk, key_file, random, clock: Arc::new(SystemClock), frontier: None };
     Ok(Database::with(world, options)?)
 }
 

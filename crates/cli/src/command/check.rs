@@ -4,7 +4,7 @@ use clap::Args;
 use ouroborosdb::{CheckRequest, Finding};
 use serde_json::json;
 
-use crate::context::{Absent, Context};
+use crate::context::Context;
 use crate::exit::Kind;
 use crate::failure::Failure;
 use crate::progress::Bar;
@@ -27,14 +27,17 @@ pub(crate) struct Check {
     /// written again, the damaged file is kept in `damaged/`, and what is lost is named.
     #[arg(long)]
     rebuild: bool,
+    /// Go on with a store that is older than what was seen of it
+    ///
+    /// After an older copy was put in its place, or commits were taken away. What is missing is named,
+    /// once; from then on what there is now counts.
+    #[arg(long)]
+    accept_rollback: bool,
 }
 
 /// One line per finding, then what was looked at. Any finding that is left is exit code 4.
 pub(crate) fn run(context: &Context, args: Check) -> Result<(), Failure> {
-    let session = match args.rebuild {
-        true => context.open_damaged()?,
-        false => context.open(Absent::Refuse)?,
-    };
+    let session = context.open_checked(args.rebuild, args.accept_rollback)?;
     let bar = Bar::bytes(context, "checking");
     let request = CheckRequest { deep: args.deep, rebuild: args.rebuild };
     let report = session.check(&request, &bar);
@@ -49,8 +52,8 @@ pub(crate) fn run(context: &Context, args: Check) -> Result<(), Failure> {
     context.output.result(
         || {
             format!(
-                "{findings} findings; {} blocks, {} objects, {} bytes verified",
-                report.blocks, report.objects, report.bytes_verified
+                "{findings} findings; {} blocks, {} objects, {} bytes, {} commits verified",
+                report.blocks, report.objects, report.bytes_verified, report.commits
             )
         },
         || {
@@ -58,6 +61,7 @@ pub(crate) fn run(context: &Context, args: Check) -> Result<(), Failure> {
                 "blocks": report.blocks,
                 "objects": report.objects,
                 "bytes_verified": report.bytes_verified,
+                "commits": report.commits,
                 "findings": findings,
             })
         },

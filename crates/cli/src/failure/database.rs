@@ -68,6 +68,12 @@ pub(crate) fn of_error(error: &Error) -> Failure {
         )
         .hint("ouroboros check --deep names everything that is affected")
         .about(object),
+        Error::Frontier { file } => Failure::new(
+            Kind::Corrupt,
+            format!("{file} is damaged: it told how far this store was seen"),
+        )
+        .hint("ouroboros check --accept-rollback takes the store as it is now")
+        .about(file),
         other => of_class(other),
     }
 }
@@ -122,6 +128,21 @@ fn of_store(error: &StoreError) -> Failure {
             };
             Failure::new(Kind::Corrupt, error.to_string()).hint(hint).about(file)
         }
+        StoreError::RolledBack { chain, known, have } => Failure::new(
+            Kind::Corrupt,
+            format!(
+                "the store is older than what was seen of it: its chain ends at commit {have}, not \
+                 {known}; nothing was done"
+            ),
+        )
+        .hint("bring the newer one back, or ouroboros check --accept-rollback goes on with this one")
+        .about(chain),
+        StoreError::Forked { chain, seq } => Failure::new(
+            Kind::Corrupt,
+            format!("the store has another commit {seq} than the one that was seen; nothing was done"),
+        )
+        .hint("bring the other one back, or ouroboros check --accept-rollback goes on with this one")
+        .about(chain),
         StoreError::ReadOnly => Failure::new(
             Kind::Unavailable,
             "a write to the store failed; what was reported as stored is safe, nothing more is taken",

@@ -53,6 +53,7 @@ impl Home {
         command
             .args(words)
             .env("HOME", self.folder.path())
+            .env_remove("XDG_STATE_HOME")
             .env("OUROBOROS_DATA", self.data())
             .env("TZ", "UTC")
             .current_dir(self.folder.path())

@@ -15,6 +15,7 @@ mod diff;
 mod generated;
 mod get;
 mod graph;
+mod history;
 mod identity;
 mod interrupt;
 mod key;

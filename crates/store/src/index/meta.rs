@@ -69,6 +69,11 @@ impl IndexMeta {
         Ok(meta)
     }
 
+    /// Whether a packed block was looked at: what it holds is in the index, or no key opens it.
+    pub(crate) fn knows(&self, number: BlockNumber) -> bool {
+        self.packed.contains(number) || self.locked.contains(number)
+    }
+
     /// How far an open block is covered, 0 when it is not.
     pub(crate) fn open_upto(&self, number: BlockNumber) -> u32 {
         self.open.iter().find(|(open, _)| *open == number).map_or(0, |(_, end)| *end)

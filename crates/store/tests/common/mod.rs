@@ -31,7 +31,7 @@ pub fn keys() -> Keys {
     let id = EpochId::new([2; 32]);
     let epoch = Arc::new(EpochKeys::new(ScopeId::new([1; 32]), id, id, &secret));
     let store = StoreKeys { epochs: vec![Arc::clone(&epoch)], local: HashKey::new([9; 32]) };
-    let writer = Writer { user: UserId::new([3; 32]), keys: Arc::clone(&epoch) };
+    let writer = Writer { user: UserId::new([3; 32]), keys: Arc::clone(&epoch), signing: None };
     Keys { epoch, store, writer }
 }
 
