@@ -3,6 +3,7 @@
 
 mod mutate;
 mod targets;
+mod texts;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};

@@ -29,6 +29,8 @@ mod secret;
 mod short_id;
 mod signature;
 mod store_keys;
+#[cfg(test)]
+mod timing;
 mod wrap;
 
 pub use compress::{CompressionPolicy, Opener, Sealer};

@@ -36,17 +36,18 @@ pub(super) struct Target {
 }
 
 /// Longer inputs reach nothing new in these formats.
-const LEN_MAX: usize = 64 * 1024;
+pub(super) const LEN_MAX: usize = 64 * 1024;
 
 pub(super) fn all() -> Vec<Target> {
     let mut targets = plain();
     targets.extend(keys());
     targets.extend(sealed());
+    targets.extend(super::texts::all());
     targets
 }
 
 /// A format with one encoding for each value: what is accepted must encode to the same bytes.
-fn canonical<T, E>(
+pub(super) fn canonical<T, E>(
     name: &'static str,
     seeds: Vec<Vec<u8>>,
     decode: impl Fn(&[u8]) -> Result<T, E> + 'static,
@@ -61,7 +62,7 @@ fn canonical<T, E>(
 }
 
 /// Sealed bytes: only the very bytes that were sealed are accepted.
-fn authentic(
+pub(super) fn authentic(
     name: &'static str,
     seeds: Vec<Vec<u8>>,
     open: impl Fn(&[u8]) -> bool + 'static,
