@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
 }
 
 /// Options that stand alone.
-const FLAGS: &[&str] = &["lower", "sampled", "whole"];
+const FLAGS: &[&str] = &["lower", "passwd", "sampled", "whole"];
 
 impl Arguments {
     pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Self, Failure> {

@@ -4,6 +4,7 @@
 mod mutate;
 mod sharing;
 mod targets;
+mod texts;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};

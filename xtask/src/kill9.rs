@@ -5,6 +5,7 @@
 //! disk is for that.
 
 mod items;
+mod passwd;
 mod verify;
 mod writer;
 
@@ -20,6 +21,7 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::random::Random;
 use items::Ack;
+pub(crate) use passwd::run_child as run_passwd;
 use verify::Oracle;
 pub(crate) use writer::{run as run_writer, run_opener};
 
@@ -44,7 +46,11 @@ struct Figures {
 pub(crate) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let rounds = arguments.number("rounds", 100)?;
     let seed = arguments.number("seed", 1)?;
+    let is_passwd = arguments.flag("passwd");
     arguments.end()?;
+    if is_passwd {
+        return passwd::run(rounds, seed);
+    }
     let folder = PathBuf::from(format!("target/kill9-{}", std::process::id()));
     let mut figures = Figures::default();
     let stores = rounds.div_ceil(ROUNDS_PER_STORE);

@@ -9,12 +9,15 @@
 )]
 
 mod arguments;
+mod cargo_test;
 mod crash;
 mod crates;
+mod differential;
 mod edit;
 mod failure;
 mod flip;
 mod fuzz;
+mod guess;
 mod hard_tree;
 mod kill9;
 mod licence;
@@ -22,6 +25,7 @@ mod random;
 mod same_tree;
 mod scan;
 mod tidy;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -46,6 +50,11 @@ const COMMANDS: &[Command] = &[
         run: crates::run,
     },
     Command {
+        usage: "differential --cases N --seed N",
+        about: "keys, seals and signatures of drawn cases in a second implementation",
+        run: differential::run,
+    },
+    Command {
         usage: "edit FILE --edits N --seed N",
         about: "insert or delete up to 64 bytes in N places of FILE",
         run: edit::run_edit,
@@ -61,13 +70,18 @@ const COMMANDS: &[Command] = &[
         run: fuzz::run,
     },
     Command {
+        usage: "guess --guesses N",
+        about: "what one guess of a passphrase costs here",
+        run: guess::run,
+    },
+    Command {
         usage: "hard-tree DIR",
         about: "make a folder of everything that is hard to store",
         run: hard_tree::run,
     },
     Command {
-        usage: "kill9 --rounds N --seed N",
-        about: "kill a writing process at random moments and hold it to what it acknowledged",
+        usage: "kill9 [--passwd] --rounds N --seed N",
+        about: "kill a writing (or rekeying) process anywhere, hold it to what it acknowledged",
         run: kill9::run,
     },
     Command {
@@ -85,12 +99,18 @@ const COMMANDS: &[Command] = &[
         about: "fill a store in DIR, search all its files for content, names, hashes and ids",
         run: scan::run,
     },
+    Command {
+        usage: "timing --samples N",
+        about: "whether the time of a refusal tells how much of a guess was right",
+        run: timing::run,
+    },
     Command { usage: "tidy", about: "the house rules that no compiler checks", run: tidy::run },
 ];
 
 /// What `kill9` starts of this program; not for people.
 const CHILDREN: &[Command] = &[
     Command { usage: "kill9-opener", about: "", run: kill9::run_opener },
+    Command { usage: "kill9-passwd", about: "", run: kill9::run_passwd },
     Command { usage: "kill9-writer", about: "", run: kill9::run_writer },
 ];
 

@@ -255,7 +255,7 @@ impl EpochKeys {
     }
 
     /// Masks a header, or takes the mask off: it depends on nothing but the frame itself.
-    fn masked(
+    pub(crate) fn masked(
         &self,
         header: &[u8; HEADER_LEN],
         salt: &[u8; SALT_LEN],

@@ -150,7 +150,8 @@ pub fn write(root: &Root, source: &Source<'_>, random: &dyn Random, cost: Argon2
             writer.raw(MAGIC_PASSPHRASE).u8(VERSION).u8(SUITE);
             writer.u32(cost.memory_kib).u32(cost.passes).u32(cost.lanes).raw(&salt);
             let head = writer.finish();
-            let (key, commitment) = keys(&head, &salt, passphrase, cost);
+            let stretched = cost.stretch(passphrase, &salt);
+            let (key, commitment) = keys(&head, &salt, &stretched);
             let mut sealed = *root.expose();
             let aad = [head.as_slice(), &commitment].concat();
             let tag = seal_in_place(&key, &aad, &mut sealed);
@@ -177,18 +178,29 @@ pub fn open(bytes: &[u8], passphrase: Option<&str>) -> Result<Root, CryptError> 
         Parsed::LocalFile(root) => Ok(root),
         Parsed::Passphrase { head, cost, salt, commitment, sealed } => {
             let passphrase = passphrase.ok_or(CryptError::PassphraseNeeded)?;
-            let (key, expected) = keys(head, &salt, passphrase, cost);
-            if !bool::from(expected.ct_eq(&commitment)) {
-                return Err(CryptError::WrongPassphrase);
-            }
-            let mut root = Zeroizing::new(sealed.to_vec());
-            let aad = [head, &commitment].concat();
-            open_in_place(&key, &aad, &mut root).map_err(|_| CryptError::WrongPassphrase)?;
-            let root: &[u8; 32] =
-                root.first_chunk().ok_or(FormatError::Truncated { noun: NOUN })?;
-            Ok(Root::from_bytes(*root))
+            let stretched = cost.stretch(passphrase, &salt);
+            unseal(head, &salt, &commitment, sealed, &stretched)
         }
     }
+}
+
+/// What follows the stretching of a passphrase: the part whose time must tell nothing.
+pub(crate) fn unseal(
+    head: &[u8],
+    salt: &[u8; SALT_LEN],
+    commitment: &[u8; 32],
+    sealed: &[u8],
+    stretched: &[u8; 32],
+) -> Result<Root, CryptError> {
+    let (key, expected) = keys(head, salt, stretched);
+    if !bool::from(expected.ct_eq(commitment)) {
+        return Err(CryptError::WrongPassphrase);
+    }
+    let mut root = Zeroizing::new(sealed.to_vec());
+    let aad = [head, commitment].concat();
+    open_in_place(&key, &aad, &mut root).map_err(|_| CryptError::WrongPassphrase)?;
+    let root: &[u8; 32] = root.first_chunk().ok_or(FormatError::Truncated { noun: NOUN })?;
+    Ok(Root::from_bytes(*root))
 }
 
 enum Parsed<'a> {
@@ -240,15 +252,13 @@ fn check(bytes: &[u8]) -> [u8; CHECK_LEN] {
     *hash("key-file", &[bytes]).first_chunk().expect("32 bytes hold 16")
 }
 
-fn keys(
+pub(crate) fn keys(
     head: &[u8],
     salt: &[u8; SALT_LEN],
-    passphrase: &str,
-    cost: Argon2Cost,
+    stretched: &[u8; 32],
 ) -> (OneTimeKey, [u8; 32]) {
-    let stretched = cost.stretch(passphrase, salt);
     let mut out = Zeroizing::new([0; 76]);
-    hkdf(salt, stretched.as_slice(), &[b"keyfile", head], out.as_mut_slice());
+    hkdf(salt, stretched, &[b"keyfile", head], out.as_mut_slice());
     OneTimeKey::with_commitment(&out)
 }
 

@@ -38,6 +38,8 @@ mod settings;
 mod short_id;
 mod signature;
 mod store_keys;
+#[cfg(test)]
+mod timing;
 mod wrap;
 
 pub use capsule::{CAPSULE_HEAD_LEN, CapsuleHead};

@@ -28,7 +28,8 @@ fn epoch(n: u8) -> Arc<EpochKeys> {
 /// What `user` holds: the first epoch is written under.
 fn holding(user: u8, epochs: &[u8]) -> Keys {
     let epochs: Vec<_> = epochs.iter().map(|n| epoch(*n)).collect();
-    let writer = Writer { user: UserId::new([user; 32]), keys: Arc::clone(&epochs[0]) };
+    let writer =
+        Writer { user: UserId::new([user; 32]), keys: Arc::clone(&epochs[0]), signing: None };
     let epoch = Arc::clone(&epochs[0]);
     Keys { epoch, store: StoreKeys { epochs, local: HashKey::new([user; 32]) }, writer }
 }

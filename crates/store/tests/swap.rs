@@ -27,7 +27,8 @@ fn holding(scope: u8, user: u8, epochs: &[u8]) -> Keys {
         Arc::new(EpochKeys::new(ScopeId::new([scope; 32]), id, id, &secret))
     };
     let epochs: Vec<_> = epochs.iter().map(epoch).collect();
-    let writer = Writer { user: UserId::new([user; 32]), keys: Arc::clone(&epochs[0]) };
+    let writer =
+        Writer { user: UserId::new([user; 32]), keys: Arc::clone(&epochs[0]), signing: None };
     let epoch = Arc::clone(&epochs[0]);
     Keys { epoch, store: StoreKeys { epochs, local: HashKey::new([user; 32]) }, writer }
 }

@@ -38,7 +38,7 @@ pub(super) struct Target {
 }
 
 /// Longer inputs reach nothing new in these formats.
-const LEN_MAX: usize = 64 * 1024;
+pub(super) const LEN_MAX: usize = 64 * 1024;
 
 pub(super) fn all() -> Vec<Target> {
     let mut targets = plain();
@@ -46,6 +46,7 @@ pub(super) fn all() -> Vec<Target> {
     targets.extend(history());
     targets.extend(sealed());
     targets.extend(super::sharing::all());
+    targets.extend(super::texts::all());
     targets
 }
 
