@@ -71,7 +71,13 @@ fn live(data: &Path, keys: &Path) -> Vec<Vec<u8>> {
     let key_disk = Arc::new(FolderDisk::open(keys, true).unwrap());
     let path = keys.join(KEY_FILE).display().to_string();
     let key_file = KeyPlace { disk: key_disk, name: KEY_FILE.to_owned(), path };
-    let world = World { disk, key_file, random: random.clone(), clock: Arc::new(SystemClock) };
+    let world = World {
+        disk,
+        key_file,
+        random: random.clone(),
+        clock: Arc::new(SystemClock),
+        frontier: None,
+    };
     let options = Options { passphrase: Some(PASSPHRASE.into()), ..options() };
     let printed = format!("{options:?} {world:?}");
     assert!(!printed.contains("canary"), "{printed}");
