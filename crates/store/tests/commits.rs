@@ -404,11 +404,17 @@ fn a_copy_writes_a_chain_of_its_own() {
     store.close().unwrap();
     drop(store);
     let copy = SimDisk::new(9);
-    for dir in ["records", "blocks", "open", "index", "slices", "tmp"] {
-        copy.make_dir(dir).unwrap();
-        for entry in disk.list(dir).unwrap() {
+    let mut dirs: Vec<String> =
+        ["records", "blocks", "open", "index", "slices", "tmp"].map(str::to_owned).into();
+    while let Some(dir) = dirs.pop() {
+        copy.make_dir(&dir).unwrap();
+        for entry in disk.list(&dir).unwrap() {
             let path = format!("{dir}/{}", entry.name);
-            create(&copy, &path, &read_all(&disk, &path));
+            if entry.is_dir {
+                dirs.push(path);
+            } else {
+                create(&copy, &path, &read_all(&disk, &path));
+            }
         }
     }
     for path in ["super.0", "super.1", "super.2", "super.3", "format"] {
