@@ -21,6 +21,7 @@ mod licence;
 mod random;
 mod same_tree;
 mod scan;
+mod seals;
 mod tidy;
 
 use std::process::ExitCode;
@@ -84,6 +85,11 @@ const COMMANDS: &[Command] = &[
         usage: "scan DIR",
         about: "fill a store in DIR, search all its files for content, names, hashes and ids",
         run: scan::run,
+    },
+    Command {
+        usage: "seals --count N --seed N",
+        about: "seals of forks, snapshots, two compressors and writers: no key meets a nonce twice",
+        run: seals::run,
     },
     Command { usage: "tidy", about: "the house rules that no compiler checks", run: tidy::run },
 ];
