@@ -15,6 +15,7 @@ mod edit;
 mod failure;
 mod flip;
 mod fuzz;
+mod games;
 mod hard_tree;
 mod kill9;
 mod licence;
@@ -60,6 +61,11 @@ const COMMANDS: &[Command] = &[
         usage: "fuzz --seconds N --seed N",
         about: "mutated encodings against every decoder",
         run: fuzz::run,
+    },
+    Command {
+        usage: "games confirm --trials N --seed N",
+        about: "what a data folder tells who holds no key of it, as games with a figure",
+        run: games::run,
     },
     Command {
         usage: "hard-tree DIR",
