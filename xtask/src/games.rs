@@ -5,6 +5,8 @@
 mod confirm;
 mod folder;
 mod guesses;
+mod learner;
+mod left_right;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,6 +31,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     arguments.end()?;
     match game.to_str() {
         Some("confirm") => confirm::run(trials, seed),
+        Some("leftright") => left_right::run(trials, seed),
         _ => Err(Failure::Usage),
     }
 }
