@@ -3,6 +3,7 @@
 //! compressed length of content, and how much that tells is measured and printed beside them.
 
 mod confirm;
+mod fingerprint;
 mod folder;
 mod guesses;
 mod learner;
@@ -32,6 +33,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     match game.to_str() {
         Some("confirm") => confirm::run(trials, seed),
         Some("leftright") => left_right::run(trials, seed),
+        Some("fingerprint") => fingerprint::run(trials, seed),
         _ => Err(Failure::Usage),
     }
 }

@@ -63,7 +63,7 @@ const COMMANDS: &[Command] = &[
         run: fuzz::run,
     },
     Command {
-        usage: "games confirm|leftright --trials N --seed N",
+        usage: "games confirm|leftright|fingerprint --trials N --seed N",
         about: "what a data folder tells who holds no key of it, as games with a figure",
         run: games::run,
     },

@@ -128,3 +128,27 @@ pub(super) fn batches(block: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub(super) fn bodies(view: &View) -> impl Iterator<Item = &[u8]> {
     blocks(view).flat_map(batches).filter_map(|batch| batch.get(BATCH_HEADER_LEN..))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Material;
+    use super::*;
+
+    #[test]
+    fn folders_of_one_shape_have_the_same_lengths() {
+        let lengths_of = |seed: u64, len: usize, is_packed: bool| {
+            let folder = Folder::new(seed);
+            let content = Material::Noise.content(seed, len);
+            folder.fill(&vec![("file".to_owned(), content)], is_packed).unwrap();
+            lengths(&folder.view())
+        };
+        for len in [300, 3_000, 20_000, 400_000] {
+            for is_packed in [false, true] {
+                let (one, other) = (lengths_of(1, len, is_packed), lengths_of(2, len, is_packed));
+                assert_eq!(one, other, "{len} {is_packed}");
+                let longer = lengths_of(3, len + len / 4, is_packed);
+                assert_ne!(one, longer, "{len} {is_packed}");
+            }
+        }
+    }
+}
