@@ -17,6 +17,7 @@ mod edit;
 mod failure;
 mod flip;
 mod fuzz;
+mod games;
 mod guess;
 mod hard_tree;
 mod kill9;
@@ -24,6 +25,7 @@ mod licence;
 mod random;
 mod same_tree;
 mod scan;
+mod seals;
 mod tidy;
 mod timing;
 
@@ -70,6 +72,11 @@ const COMMANDS: &[Command] = &[
         run: fuzz::run,
     },
     Command {
+        usage: "games confirm|leftright|fingerprint --trials N --seed N",
+        about: "what a data folder tells who holds no key of it, as games with a figure",
+        run: games::run,
+    },
+    Command {
         usage: "guess --guesses N",
         about: "what one guess of a passphrase costs here",
         run: guess::run,
@@ -98,6 +105,11 @@ const COMMANDS: &[Command] = &[
         usage: "scan DIR",
         about: "fill a store in DIR, search all its files for content, names, hashes and ids",
         run: scan::run,
+    },
+    Command {
+        usage: "seals --count N --seed N",
+        about: "seals of forks, snapshots, two compressors and writers: no key meets a nonce twice",
+        run: seals::run,
     },
     Command {
         usage: "timing --samples N",

@@ -2,7 +2,7 @@
 //! searches every file, after each stage of the store's life, for the marks, for plain hashes of
 //! the content and of each of its pieces, and for the ids of what was stored.
 
-mod needles;
+pub(crate) mod needles;
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -8,7 +8,7 @@ const KEY_LEN: usize = 8;
 
 /// What must not be found, by its first bytes.
 #[derive(Debug)]
-pub(super) struct Needles {
+pub(crate) struct Needles {
     /// By the first two bytes: whether any needle begins so. Most places end here.
     begins: Vec<bool>,
     by_start: HashMap<[u8; KEY_LEN], Vec<(&'static str, Vec<u8>)>>,
@@ -23,7 +23,7 @@ impl Default for Needles {
 }
 
 impl Needles {
-    pub(super) fn add(&mut self, what: &'static str, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, what: &'static str, bytes: &[u8]) {
         assert!(bytes.len() >= LEN_MIN, "{what} is too short to be no accident");
         let Some(start) = bytes.first_chunk::<KEY_LEN>() else { return };
         if let Some(begins) = self.begins.get_mut(first_two(start)) {
@@ -38,13 +38,13 @@ impl Needles {
     }
 
     /// An id as bytes and as text.
-    pub(super) fn add_id(&mut self, what: &'static str, id: &[u8]) {
+    pub(crate) fn add_id(&mut self, what: &'static str, id: &[u8]) {
         self.add(what, id);
         self.add(what, hex(id).as_bytes());
     }
 
     /// The hashes by which somebody who has the content would look for it.
-    pub(super) fn add_content(&mut self, content: &[u8]) {
+    pub(crate) fn add_content(&mut self, content: &[u8]) {
         self.add_id("a plain BLAKE3 of content", blake3::hash(content).as_bytes());
         let algorithms = [
             ("a plain SHA-1 of content", &digest::SHA1_FOR_LEGACY_USE_ONLY),
@@ -57,7 +57,7 @@ impl Needles {
     }
 
     /// What begins in the first `searched` bytes of `window`, and where.
-    pub(super) fn find(&self, window: &[u8], searched: usize) -> Vec<(&'static str, usize)> {
+    pub(crate) fn find(&self, window: &[u8], searched: usize) -> Vec<(&'static str, usize)> {
         let mut hits = Vec::new();
         for (at, start) in window.windows(KEY_LEN).take(searched).enumerate() {
             let Some(start) = start.first_chunk::<KEY_LEN>() else { break };
@@ -72,11 +72,11 @@ impl Needles {
         hits
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.count
     }
 
-    pub(super) fn len_max(&self) -> usize {
+    pub(crate) fn len_max(&self) -> usize {
         self.len_max
     }
 }
