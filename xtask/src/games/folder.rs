@@ -54,7 +54,13 @@ impl Folder {
         let name = KEY_FILE.to_owned();
         let key_file = KeyPlace { disk: Arc::new(key.clone()), path: name.clone(), name };
         let clock = Arc::new(EvenClock::default());
-        World { disk: Arc::new(self.disk.clone()), key_file, random: self.random.clone(), clock }
+        World {
+            disk: Arc::new(self.disk.clone()),
+            key_file,
+            random: self.random.clone(),
+            clock,
+            frontier: None,
+        }
     }
 
     pub(super) fn open(&self) -> Result<Database, Failure> {
