@@ -1,3 +1,4 @@
+use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::folder::blocks_in;
 use crate::store::Store;
@@ -29,6 +30,21 @@ pub struct StoreStats {
     pub files_on_disk: u64,
 }
 
+fn files_in(disk: &dyn Disk) -> Result<u64, StoreError> {
+    let mut files = 0;
+    let mut dirs = vec![String::new()];
+    while let Some(dir) = dirs.pop() {
+        for entry in disk.list(&dir)? {
+            let below = if dir.is_empty() { "" } else { "/" };
+            match entry.is_dir {
+                true => dirs.push(format!("{dir}{below}{}", entry.name)),
+                false => files += 1,
+            }
+        }
+    }
+    Ok(files)
+}
+
 impl Store {
     /// Counts what is durable.
     pub fn stats(&self) -> Result<StoreStats, StoreError> {
@@ -38,15 +54,7 @@ impl Store {
         let bytes_stored: u64 = packed.iter().chain(&open).map(|(_, len)| len).sum();
         let index = inner.index();
         let counts = index.counts();
-        let mut files_on_disk = 0;
-        let top = inner.disk.list("")?;
-        for entry in &top {
-            files_on_disk += if entry.is_dir {
-                inner.disk.list(&entry.name)?.iter().filter(|entry| !entry.is_dir).count() as u64
-            } else {
-                1
-            };
-        }
+        let files_on_disk = files_in(&*inner.disk)?;
         Ok(StoreStats {
             objects: counts.objects,
             vertices: counts.vertices,

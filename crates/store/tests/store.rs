@@ -175,3 +175,16 @@ fn a_close_packs_an_open_block_of_many_objects_and_no_other() {
         }
     }
 }
+
+#[test]
+fn files_are_counted_in_every_folder() {
+    let disk = Arc::new(SimDisk::new(1));
+    let keys = keys();
+    let store = open(disk.clone(), &keys, 1, inline()).unwrap();
+    let (_, object) = chunk(&store, &keys, b"content");
+    store.sync(store.append(vec![object]).unwrap()).unwrap();
+    let before = store.stats().unwrap().files_on_disk;
+    store.flush().unwrap();
+    // The checkpoint's run and manifest lie in a folder of the index's owner.
+    assert_eq!(store.stats().unwrap().files_on_disk, before + 2);
+}
