@@ -56,11 +56,6 @@ impl StoreKeys {
         Err(CryptError::Unseal)
     }
 
-    /// Every pair of epoch and generation that could have sealed something, the likely ones first.
-    pub fn pairs(&self) -> impl Iterator<Item = Arc<EpochKeys>> + '_ {
-        self.epochs.iter().flat_map(|sealing| self.sealed_by(sealing))
-    }
-
     fn sealed_by<'a>(
         &'a self,
         sealing: &'a Arc<EpochKeys>,

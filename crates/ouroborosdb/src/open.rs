@@ -22,7 +22,7 @@ use crate::frontier_file::FrontierFile;
 use crate::key::{IdentitySummary, KeyFileKind, Unlocked, disk_error, fingerprint};
 use crate::member_signer::MemberSigner;
 use crate::options::Options;
-use crate::records::Records;
+use crate::records::{Records, write_genesis};
 use crate::scope::{HOME, Scope, chosen};
 use crate::world::{Clock, FrontierPlace, KeyPlace, SystemClock, World};
 
@@ -199,7 +199,9 @@ fn make_records(world: &World, identity: &Identity) -> Result<(), Error> {
     let (disk, random) = (&*world.disk, &*world.random);
     let mut scopes = Scope::all(identity, records)?;
     if scopes.is_empty() {
-        scopes.push(Scope::create(disk, identity, random)?);
+        let (scope, genesis) = Scope::found(identity, random)?;
+        write_genesis(disk, &genesis)?;
+        scopes.push(scope);
     }
     scopes.iter_mut().try_for_each(|scope| scope.prepare(disk, identity, random))
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crypt::{
     CryptError, EpochKeys, Genesis, GrantRecord, Identity, Keyring, Membership, MembershipLog,
-    PublicIdentity, Random, Rights, Settings,
+    PublicIdentity, Random, Rights, Settings, SignedGenesis,
 };
 use model::{EpochId, ScopeId};
 use store::disk::Disk;
 use store::{Problem, StoreError};
 
 use crate::error::Error;
-use crate::records::{Records, ScopeRecords, write_epoch, write_genesis, write_grant};
+use crate::records::{Records, ScopeRecords, write_epoch, write_grant};
 use crate::session::Finding;
 
 /// What a scope without a name of its own is called: that of a new store.
@@ -69,24 +69,28 @@ impl Scope {
         self.keyring.refused().iter().map(finding).collect()
     }
 
-    /// All that a folder holds.
+    /// All that a folder holds. Records of a scope that has no genesis here make no scope, unless there is
+    /// no other.
     pub(crate) fn all(identity: &Identity, records: Records) -> Result<Vec<Self>, Error> {
+        let has_any = records.scopes.values().any(|records| records.genesis.is_some());
         let scopes = records.scopes.into_iter();
-        scopes.map(|(id, records)| Self::open(identity, id, records)).collect()
+        scopes
+            .filter(|(_, records)| records.genesis.is_some() || !has_any)
+            .map(|(id, records)| Self::open(identity, id, records))
+            .collect()
     }
 
-    /// A new scope of one admin, written down.
-    pub(crate) fn create(
-        disk: &dyn Disk,
+    /// A new scope of one admin; it is there once its genesis is written down.
+    pub(crate) fn found(
         identity: &Identity,
         random: &dyn Random,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, SignedGenesis), Error> {
         let genesis = Genesis::new(vec![identity.public().clone()], 1, random)?;
-        write_genesis(disk, &genesis.clone().sign(&[identity]))?;
+        let signed = genesis.clone().sign(&[identity]);
         let log = MembershipLog::new(genesis, Vec::new())?;
         let membership = log.fold();
         let keyring = Keyring::open(identity, &log, &[], &[]);
-        Ok(Self { log, membership, keyring, settings: Settings::default() })
+        Ok((Self { log, membership, keyring, settings: Settings::default() }, signed))
     }
 
     pub(crate) fn id(&self) -> ScopeId {
@@ -184,12 +188,16 @@ fn epoch_file(epoch: &EpochId) -> String {
 /// The one that `word` means, a name or the beginning of an id, among those that `identity` can read.
 /// Of several with the name, the one that it founded.
 pub(crate) fn chosen(scopes: Vec<Scope>, identity: &Identity, word: &str) -> Result<Scope, Error> {
-    scopes.iter().try_for_each(|scope| scope.refuse_damage(identity))?;
+    let is_meant = |scope: &Scope| scope.name() == word || scope.has_id(word);
+    if !scopes.iter().any(|scope| scope.is_readable() && is_meant(scope)) {
+        // What is wrong with the others may be why it is not found.
+        scopes.iter().try_for_each(|scope| scope.refuse_damage(identity))?;
+    }
     let mut readable: Vec<Scope> = scopes.into_iter().filter(Scope::is_readable).collect();
     if readable.is_empty() {
         return Err(Error::NoScope);
     }
-    readable.retain(|scope| scope.name() == word || scope.has_id(word));
+    readable.retain(is_meant);
     if readable.len() > 1 && readable.iter().any(|scope| scope.is_founded_by(identity)) {
         readable.retain(|scope| scope.is_founded_by(identity));
     }

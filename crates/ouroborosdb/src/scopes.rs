@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::key::fingerprint;
 use crate::open::{real_world, wait_while_busy};
 use crate::options::Options;
-use crate::records::{Records, write_epoch, write_member};
+use crate::records::{Records, write_epoch, write_genesis, write_member};
 use crate::scope::{Scope, chosen};
 use crate::world::World;
 
@@ -123,10 +123,12 @@ impl Scopes {
             return Err(Error::ScopeAmbiguous { scope: name.to_owned() });
         }
         let (disk, random) = (&*self.world.disk, &*self.world.random);
-        let mut scope = Scope::create(disk, &self.identity, random)?;
+        let (mut scope, genesis) = Scope::found(&self.identity, random)?;
         scope.prepare(disk, &self.identity, random)?;
         let settings = scope.settings.clone().named(name);
         self.write_settings(&scope, &settings)?;
+        // Last: until then nothing of it is a scope, and it has its name from its first moment.
+        write_genesis(disk, &genesis)?;
         Ok(scope.id())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crypt::{ChainHead, Commit, CommittedBlock, ForkProof, ObjectKind, SignedCommit};
-use model::{BlockNumber, ChainId, UserId, VertexHash};
+use model::{BlockNumber, BlockRoot, ChainId, UserId, VertexHash};
 
 use crate::block_facts::{BlockFacts, versions};
 use crate::check::StoreReport;
@@ -11,7 +11,6 @@ use crate::commit_file::{CommitFile, CommitFrame};
 use crate::error::{Problem, StoreError, block_file};
 use crate::folder::{blocks_in, is_not_found, write_record};
 use crate::packed::PackedBlock;
-use crate::released::Released;
 use crate::signing::{Signing, commit_chains, fork_name, fork_proofs};
 use crate::store::{Damage, Inner, Store};
 
@@ -54,6 +53,8 @@ struct CommitTable {
     commits: u64,
     damage: Vec<Damage>,
     forks: Vec<ForkProof>,
+    /// Roots of blocks that were given up.
+    released: BTreeSet<BlockRoot>,
 }
 
 impl CommitTable {
@@ -143,6 +144,7 @@ impl CommitTable {
 
     fn add(&mut self, frame: &CommitFrame) {
         let commit: &Commit = frame.signed.commit();
+        self.released.extend(commit.releases.iter().map(|release| release.root));
         let Some(block) = commit.block else { return };
         let carried = commit.carries.iter().find(|carry| carry.block == block.number);
         self.blocks.entry(block.number).or_default().push(Entry {
@@ -195,9 +197,14 @@ pub(crate) fn check_commits(
     for dir in ["blocks", "open"] {
         present.extend(blocks_in(&*inner.disk, dir)?.into_iter().map(|(number, _)| number));
     }
-    let released = Released::read(&*inner.disk)?;
-    let is_gone = |number: &&BlockNumber| !present.contains(number) && !released.contains(**number);
-    for number in table.blocks.keys().filter(is_gone) {
+    // A block may be gone when a signed commit gives it up.
+    let is_given_up = |entries: &Vec<Entry>| {
+        entries.iter().any(|entry| table.released.contains(&entry.block.root))
+    };
+    for (number, entries) in &table.blocks {
+        if present.contains(number) || is_given_up(entries) {
+            continue;
+        }
         let file = block_file("blocks", *number);
         if !report.damage.iter().any(|damage| damage.file == file) {
             report.damage.push(Damage { file, problem: "missing".to_owned() });

@@ -84,7 +84,7 @@ impl Inner {
 
     /// Copies the whole batches of a file in `open/` into a packed block. The old file is not written
     /// to: what its writer left may exist in the page cache only.
-    fn pack_file(&self, number: BlockNumber) -> Result<(), StoreError> {
+    pub(crate) fn pack_file(&self, number: BlockNumber) -> Result<(), StoreError> {
         let path = block_file("open", number);
         let bytes = match read_block(&*self.disk, &path) {
             Ok(bytes) => bytes,

@@ -1,9 +1,10 @@
 //! What opening does: go on after a clean close, or bring back what a crash left (rules 3, 4, 5, 10).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crypt::{ObjectKind, Opener};
-use model::BlockNumber;
+use crypt::{EpochKeys, ObjectKind, Opener};
+use model::{BlockNumber, EpochId};
 
 use crate::block::{HEADER_LEN, Place, small};
 use crate::error::{Problem, StoreError, block_file};
@@ -15,6 +16,7 @@ use crate::object::SealedObject;
 use crate::open_block::{OpenBlock, Resumed};
 use crate::packed::{PackedBlock, indexed_objects};
 use crate::released::Released;
+use crate::reseal::Rewriting;
 use crate::scan::{FrameStream, Scan, entries, read_block, read_object, whole_runs};
 use crate::store::Inner;
 use crate::superblock::{COPIES, CleanEnd};
@@ -115,6 +117,8 @@ fn find_missing(
                     let mut coverage = inner.coverage();
                     coverage.packed.remove(number);
                     coverage.locked.remove(number);
+                    // What still says that it lies there is not deduplicated against.
+                    inner.distrust(number);
                     continue;
                 }
                 inner.distrust(number);
@@ -134,7 +138,10 @@ fn find_missing(
         aside => aside?,
     };
     for (number, _) in gone {
-        if !aside.iter().any(|(aside, _)| *aside == number) {
+        if released_of(inner, &mut released)?.contains(number) {
+            inner.coverage().open.retain(|(open, _)| *open != number);
+            inner.distrust(number);
+        } else if !aside.iter().any(|(aside, _)| *aside == number) {
             inner.distrust(number);
             inner.note_damage(block_file("open", number), "missing");
         }
@@ -201,27 +208,65 @@ fn replay_block(inner: &Inner, number: BlockNumber) -> Result<(), StoreError> {
 /// A packed block whose own index is damaged: its batches are read instead.
 fn salvage_packed(inner: &Inner, number: BlockNumber) -> Result<(), StoreError> {
     let bytes = read_block(&*inner.disk, &block_file("blocks", number))?;
-    inner.fold(number, &salvage(inner, &bytes))
+    let objects: Vec<_> =
+        salvage(inner, &bytes).into_iter().map(|(place, object, _)| (place, object)).collect();
+    inner.fold(number, &objects)
 }
 
-/// Every object that any of the keys open, in any whole batch of a damaged file.
-fn salvage(inner: &Inner, bytes: &[u8]) -> Vec<(Place, SealedObject)> {
+/// An object of a damaged file, and what it was sealed with.
+type Salvaged = (Place, SealedObject, Arc<EpochKeys>);
+
+/// Every object that any of the keys open, in any whole batch of a damaged file. One pass for each
+/// epoch: the generation is looked for where a frame was found.
+fn salvage(inner: &Inner, bytes: &[u8]) -> Vec<Salvaged> {
     let mut opener = Opener::new();
     let mut objects = Vec::new();
     for run in whole_runs(bytes) {
         let stream = FrameStream::new(bytes, &run);
-        for keys in inner.keys.pairs() {
-            stream.salvage(&keys, |place, header, frame| {
-                let object = read_object(&keys, &mut opener, header, frame);
-                let is_whole = object.is_ok();
+        for sealing in &inner.keys.epochs {
+            stream.salvage(sealing, |place, header, frame| {
+                let Ok(opened) = inner.keys.unseal(frame, &mut opener) else { return false };
+                let object = read_object(&opened.keys, &mut opener, header, frame);
                 if header.kind != ObjectKind::Pad {
-                    objects.extend(object.ok().map(|object| (place, object)));
+                    objects.extend(object.ok().map(|object| (place, object, opened.keys)));
                 }
-                is_whole
+                true
             });
         }
     }
     objects
+}
+
+/// Makes what was saved durable again. What was sealed under other keys than those that are written with
+/// is sealed anew, for a block holds one epoch and generation.
+fn keep_salvaged(inner: &Inner, salvaged: Vec<Salvaged>) -> Result<(), StoreError> {
+    let mut own = Vec::new();
+    let mut others: BTreeMap<EpochId, Vec<(SealedObject, Arc<EpochKeys>)>> = BTreeMap::new();
+    for (_, object, keys) in salvaged {
+        match is_written_with(inner, keys.epoch(), keys.generation()) {
+            true => own.push(object),
+            false => others.entry(keys.generation()).or_default().push((object, keys)),
+        }
+    }
+    move_objects(inner, own)?;
+    let mut opener = Opener::new();
+    for objects in others.into_values() {
+        let Some((_, keys)) = objects.first() else { continue };
+        let mut writing = Rewriting::new(inner, keys)?;
+        for (object, keys) in objects {
+            let unsealed = keys.unseal(&object.frame, &mut opener);
+            let (_, plain) = unsealed.map_err(|_| StoreError::NoKeys)?;
+            writing.add(object, &plain)?;
+        }
+        writing.finish()?;
+    }
+    Ok(())
+}
+
+/// Whether what is sealed under (`epoch`, `generation`) may go on in a block that is opened now.
+fn is_written_with(inner: &Inner, epoch: EpochId, generation: EpochId) -> bool {
+    let writing = &inner.writer.keys;
+    epoch == writing.epoch() && generation == writing.generation()
 }
 
 /// Every object that unseals; those that do not are skipped.
@@ -326,8 +371,7 @@ fn recover_open(
     let goes_on = clean
         .is_some_and(|clean| clean.end == scan.end && bytes.len() == scan.end as usize)
         && scan.header.chain == inner.chain
-        && scan.header.epoch == inner.writer.keys.epoch()
-        && scan.header.generation == inner.writer.keys.generation()
+        && is_written_with(inner, scan.header.epoch, scan.header.generation)
         && inner.lane().open.is_none();
     if goes_on {
         resume(inner, &path, &scan, &bytes, &stream)?;
@@ -335,6 +379,13 @@ fn recover_open(
     }
     if let Some(clean) = clean.filter(|_| is_others(inner, &scan)) {
         inner.lane().others.push(*clean);
+        return Ok(Vec::new());
+    }
+    if clean.is_none() && !is_written_with(inner, scan.header.epoch, scan.header.generation) {
+        // Its frames cannot go on in a block of another epoch: the whole batches are made durable as
+        // they are, before anything is served.
+        inner.mark_once(&mut inner.lane())?;
+        inner.pack_file(number)?;
         return Ok(Vec::new());
     }
     inner.lane().frozen.push(Frozen { number, durable: Some(durable) });
@@ -385,8 +436,7 @@ fn damaged_open(
         return Err(error);
     }
     inner.note_damage(block_file("open", number), error.problem_text());
-    let objects = salvage(inner, bytes).into_iter().map(|(_, object)| object).collect();
-    move_objects(inner, objects)?;
+    keep_salvaged(inner, salvage(inner, bytes))?;
     put_aside(inner, number)?;
     Ok(Vec::new())
 }

@@ -13,7 +13,7 @@ use crate::block::{BlockHeader, Place};
 use crate::check::{OnProgress, check_whole};
 use crate::disk::Caching;
 use crate::error::{Problem, StoreError, block_file};
-use crate::folder::blocks_in;
+use crate::folder::{DAMAGED, blocks_in, is_not_found};
 use crate::object::SealedObject;
 use crate::open_block::{OpenBlock, ordinal_id};
 use crate::packed::PackedBlock;
@@ -79,6 +79,11 @@ impl Store {
             }
         }
         done.blocks += inner.release(&replaced)?;
+        // What was put aside as damaged still opens for the old keys, as far as it is whole.
+        match blocks_in(&*inner.disk, DAMAGED) {
+            Err(StoreError::Disk(error)) if is_not_found(&error) => {}
+            aside => done.blocks_left += aside?.len() as u64,
+        }
         Ok(done)
     }
 }
@@ -170,7 +175,7 @@ fn rewrite(
 }
 
 /// Blocks that are being written beside the log.
-struct Rewriting<'a> {
+pub(crate) struct Rewriting<'a> {
     inner: &'a Inner,
     keys: Arc<EpochKeys>,
     sealer: Sealer,
@@ -180,7 +185,7 @@ struct Rewriting<'a> {
 }
 
 impl<'a> Rewriting<'a> {
-    fn new(inner: &'a Inner, old: &EpochKeys) -> Result<Self, StoreError> {
+    pub(crate) fn new(inner: &'a Inner, old: &EpochKeys) -> Result<Self, StoreError> {
         let writing = &inner.writer.keys;
         let keys = inner
             .keys
@@ -214,7 +219,7 @@ impl<'a> Rewriting<'a> {
     }
 
     /// Seals `object`, whose cleartext is `plain`, and appends it.
-    fn add(&mut self, object: SealedObject, plain: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn add(&mut self, object: SealedObject, plain: &[u8]) -> Result<(), StoreError> {
         let mut sealed = SealedObject { frame: Vec::new(), ..object };
         self.seal(&mut sealed, plain);
         if !self.block.has_room(&sealed) {
@@ -247,7 +252,7 @@ impl<'a> Rewriting<'a> {
     }
 
     /// Makes the last block durable; the bytes and the roots of all of them.
-    fn finish(mut self) -> Result<(u64, Vec<BlockRoot>), StoreError> {
+    pub(crate) fn finish(mut self) -> Result<(u64, Vec<BlockRoot>), StoreError> {
         let (bytes, root) = publish(self.inner, &self.keys, self.block)?;
         self.roots.push(root);
         Ok((self.written + bytes, self.roots))

@@ -272,3 +272,31 @@ fn a_deep_check_verifies_what_no_key_opens() {
     file.unwrap().write_at(9000, &[0xff; 64]).unwrap();
     assert_eq!(checked().damage[0].file, "blocks/0000000001.block");
 }
+
+#[test]
+fn what_a_crash_left_of_an_older_epoch_does_not_go_on_in_a_block_of_the_new_one() {
+    for kind in [ImageKind::All, ImageKind::Process] {
+        let disk = SimDisk::new(1);
+        let before = holding(1, &[1]);
+        let store = open(Arc::new(disk.clone()), &before, 1, inline()).unwrap();
+        let mut stored = put(&store, &before, "old");
+        disk.record();
+        let disk = disk.image_at(*disk.boundaries().last().unwrap(), kind, 1).unwrap();
+        let after = holding(1, &[2, 1]);
+        for round in 0..3u64 {
+            let store = open(Arc::new(disk.clone()), &after, 2 + round, inline()).unwrap();
+            assert_eq!(store.damage(), []);
+            check(&store, &stored);
+            stored.extend(put(&store, &after, &format!("new{round}")));
+            store.close().unwrap();
+        }
+        let store = open(Arc::new(disk.clone()), &after, 9, inline()).unwrap();
+        store.rebuild().unwrap();
+        check(&store, &stored);
+        assert_eq!(store.reseal(&mut |_, _| true).unwrap().blocks_left, 0);
+        check(&store, &stored);
+        drop(store);
+        let bob = open(Arc::new(disk), &holding(2, &[1]), 10, inline()).unwrap();
+        assert!(stored.iter().all(|(id, _)| plain(&bob, id).is_none()), "{kind:?}");
+    }
+}
