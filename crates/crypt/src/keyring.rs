@@ -115,6 +115,11 @@ impl Keyring {
         self.held().count()
     }
 
+    /// Whether a record of this epoch is here, held, refused or neither.
+    pub fn knows(&self, epoch: &EpochId) -> bool {
+        self.epochs.contains_key(epoch) || self.refused.iter().any(|(refused, _)| refused == epoch)
+    }
+
     /// Whether there is any epoch, held or not.
     pub fn is_empty(&self) -> bool {
         self.epochs.is_empty()

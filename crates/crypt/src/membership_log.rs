@@ -72,6 +72,11 @@ impl MembershipLog {
         self.known.get(&user)
     }
 
+    /// Whether a record is here.
+    pub fn contains(&self, record: &RecordId) -> bool {
+        self.records.contains_key(record)
+    }
+
     /// Who belongs to the scope as all records say.
     pub fn fold(&self) -> Membership {
         Membership::of_verified(&self.genesis, self.verified(|_| true))

@@ -95,6 +95,9 @@ pub(crate) fn open(world: World, options: &Options) -> Result<Opened, Error> {
     let scopes = Scope::all(&unlocked.identity, Records::read(&*world.disk)?)?;
     let readable = scopes.iter().filter(|scope| scope.is_readable()).map(Scope::id).collect();
     let mut scope = chosen(scopes, &unlocked.identity, &options.scope)?;
+    if !options.accept_rollback {
+        scope.refuse_forgotten(&*world.disk)?;
+    }
     scope.prepare(&*world.disk, &unlocked.identity, &*world.random)?;
     let (epochs, is_usable) = scope.keys()?;
     let may_write = is_usable && scope.may_write(&unlocked.identity);

@@ -8,7 +8,7 @@ use crypt::{
 };
 use model::{EpochId, ScopeId};
 use store::disk::Disk;
-use store::{Problem, StoreError};
+use store::{Problem, StoreError, chain_ends};
 
 use crate::error::Error;
 use crate::records::{Records, ScopeRecords, write_epoch, write_grant};
@@ -55,6 +55,26 @@ impl Scope {
         }
         if self.keyring.is_empty() {
             return Err(StoreError::Missing { file: "records/epoch".to_owned() }.into());
+        }
+        Ok(())
+    }
+
+    /// What a signed commit says its writer knew of members and epochs must still be here: a removal that
+    /// somebody took away would let the removed one in again.
+    pub(crate) fn refuse_forgotten(&self, disk: &dyn Disk) -> Result<(), Error> {
+        for end in chain_ends(disk, self.id())? {
+            let commit = end.commit();
+            let public = self.log.public(commit.writer);
+            if public.is_none_or(|public| end.verify(public).is_err()) {
+                continue;
+            }
+            let gone = commit.membership_head.iter().find(|record| !self.log.contains(record));
+            if let Some(record) = gone {
+                return Err(StoreError::Missing { file: format!("records/member-{record}") }.into());
+            }
+            if !self.keyring.knows(&commit.epoch) {
+                return Err(StoreError::Missing { file: epoch_file(&commit.epoch) }.into());
+            }
         }
         Ok(())
     }

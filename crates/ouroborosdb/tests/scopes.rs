@@ -222,3 +222,51 @@ fn sharing_costs_no_more_than_it_should() {
     let again = people.scopes().share(HOME, &member, Rights::READER, None).unwrap();
     assert_eq!((again.grants, again.bytes_written), (0, 0));
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the damage is done behind the store's back")]
+fn a_removal_that_was_taken_away_is_missed() {
+    let people = People::new();
+    people.share(BOTH);
+    people.alice().put("old", &b"1"[..]).unwrap();
+    let records = || -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(people.data().join("records")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let before = records();
+    people.scopes().revoke(HOME, "Bob").unwrap();
+    let alice = people.alice();
+    alice.put("new", &b"2"[..]).unwrap();
+    alice.flush().unwrap();
+    drop(alice);
+    let is_new = |path: &&PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        !before.contains(path) && (name.starts_with("member-") || name.starts_with("epoch-"))
+    };
+    let added = records();
+    for path in added.iter().filter(is_new) {
+        let kept = std::fs::read(path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        let refused = Database::open(people.data(), options()).unwrap_err();
+        assert_eq!(refused.class(), ErrorClass::Corrupt, "{}: {refused:?}", path.display());
+        std::fs::write(path, kept).unwrap();
+    }
+    assert_eq!(added.iter().filter(is_new).count(), 2);
+    assert_eq!(read(&people.alice(), "new"), b"2");
+}
+
+#[test]
+fn a_scope_that_was_half_made_is_none_and_blocks_no_other() {
+    let people = People::new();
+    people.alice().put("a", &b"1"[..]).unwrap();
+    let id = people.scopes().create("work").unwrap();
+    let genesis = people.data().join("records").join(format!("genesis-{id}"));
+    let aside = people.data().join("genesis-aside");
+    #[expect(clippy::disallowed_methods, reason = "what a crash would have left")]
+    let rename = |from: &Path, to: &Path| std::fs::rename(from, to).unwrap();
+    rename(&genesis, &aside);
+    assert_eq!(read(&people.alice(), "a"), b"1");
+    assert_eq!(people.scopes().list().unwrap().len(), 1);
+    rename(&aside, &genesis);
+    assert_eq!(people.scopes().list().unwrap().len(), 2);
+}
