@@ -12,6 +12,7 @@ use model::hash::labelled;
 use model::{Content, FormatError, GroupId, Name, ObjectId, Vertex, VertexHash};
 
 use crate::capsule_writer::VERSIONS_MAX;
+use crate::content::sought;
 use crate::engine::lock;
 use crate::error::Error;
 use crate::session::{
@@ -214,12 +215,7 @@ impl Read for PieceReader {
 
 impl Seek for PieceReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(offset) => Some(offset),
-            SeekFrom::End(offset) => self.len.checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = sought(to, self.position, self.len)?;
         Ok(self.position)
     }
 }

@@ -169,14 +169,19 @@ impl Read for StoredContent {
     }
 }
 
+/// Where a reader at `position` of `len` bytes stands after a seek; behind the end is allowed.
+pub(crate) fn sought(to: SeekFrom, position: u64, len: u64) -> io::Result<u64> {
+    let position = match to {
+        SeekFrom::Start(offset) => Some(offset),
+        SeekFrom::End(offset) => len.checked_add_signed(offset),
+        SeekFrom::Current(offset) => position.checked_add_signed(offset),
+    };
+    Ok(position.ok_or(io::ErrorKind::InvalidInput)?)
+}
+
 impl Seek for StoredContent {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(offset) => Some(offset),
-            SeekFrom::End(offset) => self.len.checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = sought(to, self.position, self.len)?;
         Ok(self.position)
     }
 }
